@@ -1,0 +1,7 @@
+//! From a scenario to a running multicast VPN, and the truth about every packet in it.
+//!
+//! The data's way: a scenario file is parsed ([`scenario`]), planned ([`plan`], pure), applied
+//! (`kernel`, `router`) in a place (`place`), and observed (`truth`).
+
+pub mod plan;
+pub mod scenario;
