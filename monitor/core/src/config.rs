@@ -1,0 +1,134 @@
+//! The configuration file: the control interface's structures, in TOML.
+//!
+//! ```toml
+//! interface = "eth0"
+//! socket = "/run/vmscope.sock"
+//! database = "/var/lib/vmscope/results.sqlite"
+//!
+//! [[tunnels]]
+//! name = "pe1"
+//! outer_local = "10.1.0.2"
+//! outer_remote = "10.254.1.1"
+//! inner_local = "10.77.1.2"
+//! inner_remote = "10.77.1.1"
+//! ping_interval = "100ms"
+//!
+//! [[mvpns]]
+//! name = "red"
+//! group = "239.1.1.1"
+//! tunnels = ["pe1", "pe2"]
+//! start = true
+//! probes = { rate = "50pps", interval = "10s", warmup = "2s" }
+//! ```
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{JoinSpec, MvpnSpec, PROBE_PORT, PassiveSpec, SendSpec, TaskSpec, TunnelSpec};
+
+/// A configuration. What the driver needs at its start is ignored when a configuration is
+/// loaded into a running monitor (`config-load`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Interface on which packets are sent and captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Path of the control socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// Path of the results database; none is kept when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<PathBuf>,
+    /// Whether every probe's fate is written to the database, or interval results only.
+    pub log_probes: bool,
+    /// UDP port of probes.
+    pub probe_port: u16,
+    /// Tunnels.
+    pub tunnels: Vec<TunnelSpec>,
+    /// Groups joined for the operator.
+    pub joins: Vec<JoinSpec>,
+    /// MVPNs.
+    pub mvpns: Vec<MvpnSpec>,
+    /// Tasks, started at once.
+    pub tasks: Vec<TaskSpec>,
+    /// Sends, started at once.
+    pub sends: Vec<SendSpec>,
+    /// Passive observations, begun at once.
+    pub passive: Vec<PassiveSpec>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            interface: None,
+            socket: None,
+            database: None,
+            log_probes: true,
+            probe_port: PROBE_PORT,
+            tunnels: Vec::new(),
+            joins: Vec::new(),
+            mvpns: Vec::new(),
+            tasks: Vec::new(),
+            sends: Vec::new(),
+            passive: Vec::new(),
+        }
+    }
+}
+
+/// A configuration that could not be read; says line, column and what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read the configuration: {0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads a configuration from TOML.
+    pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError(error.to_string().trim_end().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = r#"
+        interface = "eth0"
+        [[tunnels]]
+        name = "pe1"
+        outer_local = "10.1.0.2"
+        outer_remote = "10.254.1.1"
+        inner_local = "10.77.1.2"
+        inner_remote = "10.77.1.1"
+        ping_interval = "100ms"
+        igmp = 2
+        [[mvpns]]
+        name = "red"
+        group = "239.1.1.1"
+        tunnels = ["pe1"]
+        start = true
+        probes = { rate = "0.5pps", schedule = "poisson" }
+    "#;
+
+    #[test]
+    fn a_configuration_reads_back_as_written() {
+        let config = Config::from_toml(EXAMPLE).unwrap();
+        assert_eq!(config.mvpns[0].probes.rate.as_millipps(), 500);
+        let again = Config::from_toml(&toml::to_string(&config).unwrap()).unwrap();
+        assert_eq!(config, again);
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named_with_its_line() {
+        let error =
+            Config::from_toml(&EXAMPLE.replace("ping_interval", "ping_intervall")).unwrap_err();
+        insta::assert_snapshot!(error);
+    }
+
+    #[test]
+    fn a_span_without_a_unit_is_refused() {
+        assert!(Config::from_toml(&EXAMPLE.replace("\"100ms\"", "100")).is_err());
+        assert!(Config::from_toml(&EXAMPLE.replace("\"100ms\"", "\"100\"")).is_err());
+    }
+}

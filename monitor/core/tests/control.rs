@@ -1,0 +1,96 @@
+//! The control contract as clients see it: JSON lines.
+
+use vmscope_core::control::*;
+
+#[test]
+fn requests_read_flat() {
+    let request = Request::read(r#"{"id":7,"op":"task-start","name":"x","group":"239.1.1.1","senders":["a"],"receivers":["b"],"probes":{"rate":"2.5pps"}}"#).unwrap();
+    assert_eq!(request.id, 7);
+    let Operation::TaskStart(spec) = &request.operation else {
+        panic!("{request:?}")
+    };
+    assert_eq!(spec.probes.rate.as_millipps(), 2500);
+    let line = serde_json::to_string(&request).unwrap();
+    assert_eq!(Request::read(&line).unwrap(), request);
+}
+
+#[test]
+fn every_plain_operation_round_trips() {
+    for op in [
+        "hello",
+        "status",
+        "tunnel-list",
+        "group-list",
+        "task-list",
+        "mvpn-list",
+        "passive-list",
+        "overhead",
+        "filter",
+        "shutdown",
+        "subscribe",
+    ] {
+        let request =
+            Request::read(&format!(r#"{{"op":"{op}","id":18446744073709551615}}"#)).unwrap();
+        assert_eq!(request.id, u64::MAX);
+        assert_eq!(
+            Request::read(&serde_json::to_string(&request).unwrap()).unwrap(),
+            request
+        );
+    }
+}
+
+#[test]
+fn mistakes_are_refused_and_keep_their_id() {
+    for (line, id) in [
+        ("", 0),
+        ("{}", 0),
+        (r#"{"id":3,"op":"fly"}"#, 3),
+        (r#"{"id":4,"op":"tunnel-show"}"#, 4),
+        (
+            r#"{"id":5,"op":"tunnel-show","name":"a","colour":"red"}"#,
+            5,
+        ),
+        (r#"{"id":6,"op":"tunnel-show","name":"a b"}"#, 6),
+        (
+            r#"{"id":8,"op":"group-join","tunnel":"a","group":"239.1.1"}"#,
+            8,
+        ),
+    ] {
+        let reply = Request::read(line).unwrap_err();
+        assert_eq!(reply.id, id, "{line}");
+        let Outcome::Error(refusal) = reply.outcome else {
+            panic!("{line} was accepted")
+        };
+        assert_eq!(refusal.code, ErrorCode::Malformed);
+    }
+}
+
+#[test]
+fn replies_and_events_are_told_apart() {
+    let reply = Reply {
+        id: 1,
+        outcome: Outcome::Ok(Answer::Done),
+    };
+    let text = serde_json::to_string(&reply).unwrap();
+    assert_eq!(text, r#"{"id":1,"ok":{"kind":"done"}}"#);
+    assert_eq!(
+        serde_json::from_str::<ServerLine>(&text).unwrap(),
+        ServerLine::Reply(Box::new(reply))
+    );
+    let refusal = Refusal::new(
+        ErrorCode::NotFound,
+        "there is no tunnel t9",
+        "see tunnel-list",
+    );
+    let text = serde_json::to_string(&Reply {
+        id: 2,
+        outcome: Outcome::Error(refusal),
+    })
+    .unwrap();
+    assert_eq!(
+        text,
+        r#"{"id":2,"error":{"code":"not-found","message":"there is no tunnel t9","remedy":"see tunnel-list"}}"#
+    );
+    let event: ServerLine = serde_json::from_str(r#"{"event":"shutdown"}"#).unwrap();
+    assert_eq!(event, ServerLine::Event(Box::new(Event::Shutdown)));
+}
