@@ -4,4 +4,5 @@
 //! (`kernel`, `router`) in a place (`place`), and observed (`truth`).
 
 pub mod plan;
+pub mod router;
 pub mod scenario;
