@@ -1,0 +1,176 @@
+//! What the monitor is told: from the scenario's monitor section to the monitor's own
+//! configuration and control requests. Pure.
+
+use std::path::PathBuf;
+
+use mvpnlab_emulator::plan::{Plan, TunnelPlan};
+use mvpnlab_emulator::scenario::{self, Scenario};
+use vmscope_core::config::Config;
+use vmscope_core::control::{
+    Encapsulation, IgmpVersion, MvpnPe, MvpnSpec, Named, Operation, PassiveLayer, PassiveSpec, ProbeSpec,
+    RtpMode, Schedule, TaskSpec, TunnelSpec,
+};
+use vmscope_core::name::Name;
+use vmscope_core::time::{Rate, Span};
+
+/// Where the monitor keeps its things inside the lab.
+pub struct MonitorPaths {
+    /// Configuration file.
+    pub config: PathBuf,
+    /// Control socket.
+    pub socket: PathBuf,
+    /// Results.
+    pub database: PathBuf,
+    /// Standard error.
+    pub log: PathBuf,
+}
+
+/// The scenario asks for something that cannot be said to a monitor.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot put {what} into words for the monitor: {found}")]
+pub struct OrderError {
+    what: String,
+    found: String,
+}
+
+fn named(what: &str, text: &str) -> Result<Name, OrderError> {
+    Name::new(text).map_err(|e| OrderError { what: format!("{what} {text:?}"), found: e.to_string() })
+}
+
+fn names(what: &str, texts: &[String]) -> Result<Vec<Name>, OrderError> {
+    texts.iter().map(|t| named(what, t)).collect()
+}
+
+fn span(s: scenario::Span) -> Span {
+    Span::from_ns(s.ns)
+}
+
+/// The configuration file that the monitor starts with: its place, and the tunnels that are there
+/// from the start. Tasks are started over the control socket, at their time.
+pub fn configuration(
+    scenario: &Scenario,
+    plan: &Plan,
+    interface: &str,
+    paths: &MonitorPaths,
+) -> Result<Config, OrderError> {
+    let tunnels = plan.tunnels.iter().filter(|t| t.present).map(|t| tunnel(scenario, t));
+    Ok(Config {
+        interface: Some(interface.to_owned()),
+        socket: Some(paths.socket.clone()),
+        database: Some(paths.database.clone()),
+        tunnels: tunnels.collect::<Result<_, _>>()?,
+        ..Config::default()
+    })
+}
+
+/// A tunnel as the monitor has to know it.
+pub fn tunnel(scenario: &Scenario, plan: &TunnelPlan) -> Result<TunnelSpec, OrderError> {
+    Ok(TunnelSpec {
+        name: named("tunnel", &plan.name)?,
+        id: Some(plan.id),
+        encapsulation: Encapsulation::Gre,
+        outer_local: Some(plan.monitor_outer),
+        outer_remote: Some(plan.router_outer),
+        inner_local: plan.monitor_inner,
+        inner_remote: plan.router_inner,
+        key: plan.key,
+        igmp: if plan.igmp == 2 { IgmpVersion::V2 } else { IgmpVersion::V3 },
+        ping_interval: scenario.monitor.ping.map(span).unwrap_or(Span::from_s(0)),
+    })
+}
+
+/// How a task is started: an MVPN's all-pairs task goes by the MVPN's own operations, so that
+/// single PEs can come and go; everything else is a plain task.
+pub fn start_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Operation>, OrderError> {
+    let (senders, receivers) = (scenario.task_senders(task), scenario.task_receivers(task));
+    let name = named("task", &task.name)?;
+    let group = scenario.task_group(task).ok_or_else(|| OrderError {
+        what: format!("task {:?}", task.name),
+        found: "it names neither a known MVPN nor a group".into(),
+    })?;
+    let source_specific = is_ssm(group);
+    let probes = probes(task);
+    if is_all_pairs(task, &senders, &receivers) {
+        let tunnels = names("tunnel", &senders)?;
+        let spec = MvpnSpec { name: name.clone(), group, source_specific, tunnels, probes, start: false };
+        return Ok(vec![Operation::MvpnAdd(spec), Operation::MvpnStart(Named { name })]);
+    }
+    Ok(vec![Operation::TaskStart(TaskSpec {
+        name,
+        group,
+        senders: names("tunnel", &senders)?,
+        receivers: names("tunnel", &receivers)?,
+        source_specific,
+        probes,
+    })])
+}
+
+/// How it is started again after a stop in the same run of the monitor.
+pub fn resume_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Operation>, OrderError> {
+    let mut operations = start_task(scenario, task)?;
+    operations.retain(|o| !matches!(o, Operation::MvpnAdd(_)));
+    Ok(operations)
+}
+
+/// How a task is stopped.
+pub fn stop_task(scenario: &Scenario, task: &scenario::Task) -> Result<Operation, OrderError> {
+    let named = Named { name: named("task", &task.name)? };
+    let (senders, receivers) = (scenario.task_senders(task), scenario.task_receivers(task));
+    Ok(if is_all_pairs(task, &senders, &receivers) {
+        Operation::MvpnStop(named)
+    } else {
+        Operation::TaskStop(named)
+    })
+}
+
+/// One PE of an MVPN task taken in or out.
+pub fn mvpn_pe(task: &str, tunnel: &str) -> Result<MvpnPe, OrderError> {
+    Ok(MvpnPe { mvpn: named("task", task)?, tunnel: named("tunnel", tunnel)? })
+}
+
+/// Observing a customer's traffic on its default MDT.
+pub fn passive(scenario: &Scenario, plan: &Plan, passive: &scenario::Passive) -> Result<Operation, OrderError> {
+    let mvpn = plan.mvpns.get(&passive.mvpn).ok_or_else(|| OrderError {
+        what: format!("passive observation of {:?}", passive.mvpn),
+        found: "no such MVPN".into(),
+    })?;
+    let sources = match mvpn.ssm {
+        true => mvpn.sites.iter().map(|s| s.mdt_source).collect(),
+        false => Vec::new(),
+    };
+    Ok(Operation::PassiveStart(PassiveSpec {
+        name: named("MVPN", &passive.mvpn)?,
+        tunnels: names("tunnel", &scenario.expand_tunnels(&passive.tunnels))?,
+        group: mvpn.default_mdt,
+        sources,
+        layer: PassiveLayer::Mdt,
+        rtp: RtpMode::Auto,
+    }))
+}
+
+fn is_ssm(group: std::net::Ipv4Addr) -> bool {
+    group.octets()[0] == 232
+}
+
+fn is_all_pairs(task: &scenario::Task, senders: &[String], receivers: &[String]) -> bool {
+    task.mvpn.is_some() && senders == receivers
+}
+
+fn probes(task: &scenario::Task) -> ProbeSpec {
+    ProbeSpec {
+        rate: rate(task.rate),
+        payload_bytes: task.size_bytes,
+        interval: span(task.interval),
+        warmup: span(task.warmup),
+        schedule: if task.poisson { Schedule::Poisson } else { Schedule::Periodic },
+        ttl: task.ttl,
+        loss_timeout: span(task.loss_timeout),
+        count: None,
+        duration: None,
+    }
+}
+
+fn rate(rate: scenario::Rate) -> Rate {
+    // Both sides keep thousandths of a packet per second; the text form carries them exactly.
+    format!("{:.3}pps", rate.0).parse().unwrap_or(Rate::from_pps(1))
+}
