@@ -1,0 +1,254 @@
+//! The database's layout: a public contract.
+//!
+//! Any number of runs of the monitor (*sessions*) share one file. Every table begins with the
+//! session's number. Columns ending in `_ns` are nanoseconds: instants of the monotonic clock
+//! (`clock_anchor` ties it to the time of day) or differences of such. Ratios are fractions
+//! between 0 and 1. A metric without a single sample is NULL, never zero.
+//!
+//! `PRAGMA user_version` is the number of migrations applied. A released migration is never
+//! edited; a change of the layout is a new one at the end. Columns are only ever added, so
+//! that a query written for an older version keeps its meaning.
+//!
+//! The comments inside the statements are kept by SQLite: `.schema` shows them to whoever
+//! opens the file without these sources.
+
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+
+/// The migrations, oldest first; `user_version` counts them.
+pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT];
+
+const FIRST_LAYOUT: &str = "
+CREATE TABLE session (            -- one run of the monitor
+  session         INTEGER PRIMARY KEY,  -- random number, carried in its probes
+  version         TEXT NOT NULL,        -- of the monitor
+  interface       TEXT NOT NULL,        -- where it sent and captured
+  probe_port      INTEGER NOT NULL,     -- UDP
+  started_ns      INTEGER NOT NULL,
+  ended_ns        INTEGER,              -- NULL: running, or killed; then updated_ns says how far the log goes
+  updated_ns      INTEGER NOT NULL,     -- when the counters below were last written
+  capture_received INTEGER NOT NULL DEFAULT 0,
+  capture_drops   INTEGER NOT NULL DEFAULT 0,  -- by the capture: if not 0, losses of that time may be the monitor's own
+  transmit_errors INTEGER NOT NULL DEFAULT 0,
+  record_drops    INTEGER NOT NULL DEFAULT 0   -- rows missing from this file because it could not be written fast enough
+) STRICT;
+
+CREATE TABLE clock_anchor (       -- what the time of day was
+  session         INTEGER NOT NULL,
+  at_ns           INTEGER NOT NULL,     -- monotonic; valid from here to the next anchor
+  realtime_minus_monotonic_ns INTEGER NOT NULL,
+  reason          TEXT NOT NULL         -- 'start' | 'step' | 'end'
+) STRICT;
+
+CREATE TABLE tunnel (
+  session         INTEGER NOT NULL,
+  tunnel          INTEGER NOT NULL,     -- number, carried in probes
+  name            TEXT NOT NULL,
+  outer_local     TEXT,                 -- NULL without encapsulation
+  outer_remote    TEXT,
+  inner_local     TEXT NOT NULL,
+  inner_remote    TEXT NOT NULL,
+  spec            TEXT NOT NULL,        -- JSON, as on the control socket
+  added_ns        INTEGER NOT NULL,
+  dropped_ns      INTEGER,
+  PRIMARY KEY (session, tunnel, added_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE task (               -- one run of a task, an MVPN's task or a send
+  session         INTEGER NOT NULL,
+  task            INTEGER NOT NULL,     -- number, carried in probes
+  name            TEXT NOT NULL,
+  group_address   TEXT NOT NULL,
+  spec            TEXT NOT NULL,        -- JSON, as on the control socket
+  started_ns      INTEGER NOT NULL,
+  epoch_ns        INTEGER NOT NULL,     -- start of interval 0: the warm-up is over
+  finished        INTEGER NOT NULL DEFAULT 0,  -- 1: every probe is decided
+  probes_sent     INTEGER NOT NULL DEFAULT 0,  -- warm-up included; final once finished
+  intervals       INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (session, task)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE probe_log (          -- one probe, one receiver, once its fate is decided
+  session         INTEGER NOT NULL,
+  task            INTEGER NOT NULL,
+  sender          INTEGER NOT NULL,     -- tunnel number
+  receiver        INTEGER NOT NULL,     -- tunnel number
+  seq             INTEGER NOT NULL,     -- within (task, sender), from 0
+  interval        INTEGER,              -- the interval it was counted in; NULL for warm-up
+  sent_ns         INTEGER NOT NULL,     -- when the capture saw it leave
+  received_ns     INTEGER,              -- when the capture saw its first copy; NULL if lost
+  fate            TEXT NOT NULL CHECK (fate IN ('received', 'lost')),
+  duplicates      INTEGER NOT NULL,     -- further copies within the loss timeout
+  reordered       INTEGER NOT NULL,     -- 1: a higher seq had arrived before (RFC 4737)
+  late            INTEGER NOT NULL,     -- copies after the loss timeout
+  warmup          INTEGER NOT NULL,     -- 1: counted nowhere
+  PRIMARY KEY (session, task, sender, receiver, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE interval_result (    -- one pair over one interval
+  session         INTEGER NOT NULL,
+  task            INTEGER NOT NULL,
+  row             INTEGER NOT NULL,     -- position among the rows of the task
+  interval        INTEGER NOT NULL,
+  sender          INTEGER NOT NULL,
+  receiver        INTEGER NOT NULL,
+  start_ns        INTEGER NOT NULL,
+  end_ns          INTEGER NOT NULL,
+  capture_drops   INTEGER NOT NULL,     -- while the interval's probes were out
+  sent            INTEGER NOT NULL,     -- always received + lost
+  received        INTEGER NOT NULL,
+  lost            INTEGER NOT NULL,
+  duplicates      INTEGER NOT NULL,
+  reordered       INTEGER NOT NULL,
+  late            INTEGER NOT NULL,
+  loss            REAL,                 -- lost / sent, tunnels included
+  delay_samples INTEGER, delay_min_ns INTEGER, delay_mean_ns INTEGER, delay_p50_ns INTEGER,  -- one-way, tunnels included (RFC 7679)
+  delay_p90_ns INTEGER, delay_p99_ns INTEGER, delay_p999_ns INTEGER, delay_max_ns INTEGER,
+  ipdv_samples INTEGER, ipdv_min_ns INTEGER, ipdv_mean_ns INTEGER, ipdv_p50_ns INTEGER,      -- RFC 3393
+  ipdv_p90_ns INTEGER, ipdv_p99_ns INTEGER, ipdv_p999_ns INTEGER, ipdv_max_ns INTEGER,
+  pdv_samples INTEGER, pdv_min_ns INTEGER, pdv_mean_ns INTEGER, pdv_p50_ns INTEGER,          -- RFC 5481
+  pdv_p90_ns INTEGER, pdv_p99_ns INTEGER, pdv_p999_ns INTEGER, pdv_max_ns INTEGER,
+  sender_rtt_ns INTEGER, receiver_rtt_ns INTEGER,       -- mean round trips of the two tunnels
+  sender_ping_loss REAL, receiver_ping_loss REAL,
+  path_delay_half_ns INTEGER,           -- half of each round trip removed: exact only if both tunnels are symmetric
+  path_delay_low_ns INTEGER, path_delay_high_ns INTEGER,  -- what is certain
+  path_loss_half REAL, path_loss_low REAL, path_loss_high REAL,
+  PRIMARY KEY (session, task, row)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tunnel_result (      -- pings over one tunnel in one span of time
+  session         INTEGER NOT NULL,
+  tunnel          INTEGER NOT NULL,
+  start_ns        INTEGER NOT NULL,
+  end_ns          INTEGER NOT NULL,
+  sent            INTEGER NOT NULL,
+  lost            INTEGER NOT NULL,
+  rtt_samples INTEGER, rtt_min_ns INTEGER, rtt_mean_ns INTEGER, rtt_p50_ns INTEGER,
+  rtt_p90_ns INTEGER, rtt_p99_ns INTEGER, rtt_p999_ns INTEGER, rtt_max_ns INTEGER
+) STRICT;
+
+CREATE TABLE passive_observation (
+  session         INTEGER NOT NULL,
+  name            TEXT NOT NULL,
+  spec            TEXT NOT NULL         -- JSON, as on the control socket
+) STRICT;
+
+CREATE TABLE passive_result (     -- counters of one customer stream, from its first packet to at_ns
+  session         INTEGER NOT NULL,
+  at_ns           INTEGER NOT NULL,
+  passive         TEXT NOT NULL,        -- name of the observation
+  tunnel          INTEGER NOT NULL,
+  pe              TEXT,                 -- source on the MDT; NULL in plain multicast
+  source          TEXT NOT NULL,
+  group_address   TEXT NOT NULL,
+  protocol        INTEGER NOT NULL,
+  source_port     INTEGER NOT NULL,
+  destination_port INTEGER NOT NULL,
+  packets         INTEGER NOT NULL,
+  bytes           INTEGER NOT NULL,     -- from the customer's IPv4 header on
+  first_ns        INTEGER NOT NULL,
+  last_ns         INTEGER NOT NULL,
+  bits_per_second INTEGER,
+  rtp_ssrc INTEGER, rtp_expected INTEGER, rtp_received INTEGER, rtp_lost INTEGER,  -- RFC 3550 appendix A; NULL if not RTP
+  rtp_jitter_units INTEGER, rtp_restarts INTEGER
+) STRICT;
+
+CREATE TABLE event (              -- what a person should know, in the order in which it happened
+  session         INTEGER NOT NULL,
+  at_ns           INTEGER NOT NULL,
+  level           TEXT NOT NULL CHECK (level IN ('info', 'warning', 'error')),
+  kind            TEXT NOT NULL,        -- for programs: 'clock-step', 'capture-drops', 'transmit-errors', ...
+  message         TEXT NOT NULL
+) STRICT;
+
+CREATE VIEW pair_total AS         -- a task's pairs over all its intervals
+  SELECT session, task, sender, receiver,
+         sum(sent) AS sent, sum(received) AS received, sum(lost) AS lost,
+         sum(duplicates) AS duplicates, sum(reordered) AS reordered, sum(late) AS late,
+         CAST(sum(lost) AS REAL) / nullif(sum(sent), 0) AS loss,
+         min(delay_min_ns) AS delay_min_ns,
+         sum(delay_mean_ns * delay_samples) / nullif(sum(delay_samples), 0) AS delay_mean_ns,
+         max(delay_max_ns) AS delay_max_ns,
+         sum(capture_drops) AS capture_drops
+    FROM interval_result GROUP BY session, task, sender, receiver;
+";
+
+/// The layout this build writes: the number of [`MIGRATIONS`].
+pub fn current_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The layout of an open database.
+pub fn version_of(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings a database to the current layout, all or nothing. One that a newer monitor wrote is refused.
+pub fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(StoreError::migrating)?;
+    let found = version_of(&transaction).map_err(StoreError::migrating)?;
+    let known = current_version();
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    let done = usize::try_from(found).unwrap_or(0);
+    for migration in MIGRATIONS.iter().skip(done) {
+        transaction
+            .execute_batch(migration)
+            .map_err(StoreError::migrating)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", known)
+        .map_err(StoreError::migrating)?;
+    transaction.commit().map_err(StoreError::migrating)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_database_gets_every_table_and_the_version() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(version_of(&connection).unwrap(), current_version());
+        let mut statement = connection
+            .prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+            .unwrap();
+        let names: Vec<String> = statement
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        connection
+            .execute(
+                "INSERT INTO event VALUES (1, 2, 'info', 'test', 'kept')",
+                [],
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let kept: i64 = connection
+            .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 1);
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_untouched() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut connection).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 99, .. }));
+        assert_eq!(version_of(&connection).unwrap(), 99);
+    }
+}

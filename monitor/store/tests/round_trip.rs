@@ -1,0 +1,193 @@
+//! What is written is read back, and what cannot be written is counted.
+
+mod common;
+
+use common::*;
+use rusqlite::Connection;
+use vmscope_core::report::{Record, TaskState};
+use vmscope_core::time::Instant;
+use vmscope_store::*;
+
+const PAGE: Page = Page {
+    session: 7,
+    task: 1,
+    since: 0,
+    limit: 100,
+};
+
+fn open(path: &std::path::Path, session: u32) -> Writer {
+    Writer::open(path, &start(session), Limits::default()).unwrap()
+}
+
+#[test]
+fn a_session_reads_back_as_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.sqlite");
+    let writer = open(&path, 7);
+    let mut records = vec![
+        tunnel(1),
+        tunnel(2),
+        Record::TaskStarted(Box::new(task(TaskState::WarmingUp))),
+    ];
+    records.extend((0..12).map(probe));
+    records.push(Record::Interval(Box::new(interval(0))));
+    records.push(Record::TaskFinished(Box::new(task(TaskState::Finished))));
+    for record in &records {
+        assert_eq!(writer.put(Entry::Record(record.clone())), Put::Queued);
+    }
+    let end = Entry::End {
+        at_ns: Instant::from_ns(9_000),
+        realtime_minus_monotonic_ns: 5,
+    };
+    assert_eq!(writer.put(end), Put::Queued);
+    let health = writer.finish().unwrap();
+    assert_eq!(
+        health,
+        Health {
+            written: records.len() as u64 + 1,
+            ..Health::default()
+        }
+    );
+
+    let reader = Reader::open(&path).unwrap();
+    let sessions = reader.sessions().unwrap();
+    assert_eq!((sessions.len(), sessions[0].ended_ns), (1, Some(9_000)));
+    let tasks = reader.tasks(7).unwrap();
+    assert_eq!(
+        (
+            tasks[0].name.as_str(),
+            tasks[0].finished,
+            tasks[0].probes_logged
+        ),
+        ("red", true, 12)
+    );
+    assert_eq!(reader.intervals(PAGE).unwrap(), [interval(0)]);
+    let probes: Vec<Record> = reader
+        .probes(PAGE)
+        .unwrap()
+        .into_iter()
+        .map(Record::Probe)
+        .collect();
+    assert_eq!(probes, (0..12).map(probe).collect::<Vec<_>>());
+    assert!(
+        reader
+            .probes(Page { session: 8, ..PAGE })
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn what_contradicts_the_file_is_rejected_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.sqlite");
+    let writer = open(&path, 7);
+    for seq in [0, 1, 1, 2] {
+        let _ = writer.put(Entry::Record(probe(seq)));
+    }
+    let health = writer.finish().unwrap();
+    assert_eq!((health.written, health.rejected, health.dropped), (3, 1, 0));
+    assert!(health.rejection.unwrap().contains("UNIQUE"));
+    assert_eq!(Reader::open(&path).unwrap().probes(PAGE).unwrap().len(), 3);
+}
+
+#[test]
+fn a_full_disk_is_said_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.sqlite");
+    let limits = Limits {
+        database_pages: Some(40),
+        ..Limits::default()
+    };
+    let writer = Writer::open(&path, &start(7), limits).unwrap();
+    let probes: u64 = 10_000;
+    for seq in 0..probes as u32 {
+        let _ = writer.put(Entry::Record(probe(seq)));
+    }
+    let health = writer.finish().unwrap();
+    assert!(health.failing.unwrap().contains("full"));
+    assert_eq!(health.written + health.dropped, probes);
+    assert!(health.dropped > 0);
+    // Whatever was said to be written is there, and the file is sound.
+    let logged = Reader::open(&path)
+        .unwrap()
+        .probes(Page {
+            limit: 20_000,
+            ..PAGE
+        })
+        .unwrap();
+    assert_eq!(logged.len() as u64, health.written);
+}
+
+#[test]
+fn a_full_queue_drops_and_counts_and_never_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.sqlite");
+    let writer = Writer::open(
+        &path,
+        &start(7),
+        Limits {
+            queue_entries: 100,
+            database_pages: None,
+        },
+    )
+    .unwrap();
+    let blocker = Connection::open(&path).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // More than the queue and the open batch hold together, while nothing can be committed.
+    let probes: u64 = 22_000;
+    let dropped = (0..probes as u32)
+        .filter(|seq| writer.put(Entry::Record(probe(*seq))) == Put::Dropped)
+        .count();
+    assert!(dropped > 0);
+    blocker.execute_batch("ROLLBACK").unwrap();
+    let health = writer.finish().unwrap();
+    assert_eq!(health.dropped, dropped as u64);
+    assert_eq!(health.written + health.dropped, probes);
+}
+
+#[test]
+fn sessions_share_a_file_but_not_a_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results.sqlite");
+    open(&path, 7).finish().unwrap();
+    assert!(matches!(
+        Writer::open(&path, &start(7), Limits::default()),
+        Err(StoreError::SessionTaken(7))
+    ));
+    open(&path, 8).finish().unwrap();
+    let sessions = Reader::open(&path).unwrap().sessions().unwrap();
+    assert_eq!(
+        sessions.iter().map(|s| s.session).collect::<Vec<_>>(),
+        [7, 8]
+    );
+}
+
+#[test]
+fn files_that_are_no_results_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = directory.path().join("notes.txt");
+    std::fs::write(
+        &text,
+        "not a database at all, but long enough to have a header to look at",
+    )
+    .unwrap();
+    assert!(matches!(
+        Writer::open(&text, &start(7), Limits::default()),
+        Err(StoreError::Open { .. })
+    ));
+    assert!(matches!(Reader::open(&text), Err(StoreError::Open { .. })));
+    assert!(matches!(
+        Reader::open(&directory.path().join("absent")),
+        Err(StoreError::Open { .. })
+    ));
+    let other = directory.path().join("other.sqlite");
+    Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE t (x)")
+        .unwrap();
+    assert!(matches!(
+        Reader::open(&other),
+        Err(StoreError::Foreign { .. })
+    ));
+}
