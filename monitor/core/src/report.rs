@@ -204,7 +204,8 @@ pub struct Overhead {
     pub igmp_sent: Traffic,
     /// Queries received.
     pub igmp_received: Traffic,
-    /// Customer packets that reached the monitor and were discarded unread.
+    /// Customer packets that reached the monitor and were discarded unread. The capture filter
+    /// drops most of them in the kernel already, uncounted.
     pub customer_discarded: Traffic,
     /// Customer packets looked at, because passive observation was asked for.
     pub customer_observed: Traffic,
@@ -367,9 +368,9 @@ pub enum Record {
         at_ns: Instant,
     },
     /// A task started.
-    TaskStarted(TaskStatus),
+    TaskStarted(Box<TaskStatus>),
     /// A task is over.
-    TaskFinished(TaskStatus),
+    TaskFinished(Box<TaskStatus>),
     /// A probe's fate at one receiver is decided.
     Probe(ProbeRecord),
     /// A pair's results of an interval.

@@ -1,0 +1,123 @@
+//! Summaries of times: exact over an interval, by histogram over a whole task.
+
+use hdrhistogram::Histogram;
+
+use crate::report::Distribution;
+
+/// The exact distribution of some samples; `None` without any. Sorts them.
+pub fn exact(samples: &mut [i64]) -> Option<Distribution> {
+    samples.sort_unstable();
+    let (min, max) = (*samples.first()?, *samples.last()?);
+    let sum: i128 = samples.iter().map(|&s| i128::from(s)).sum();
+    Some(Distribution {
+        samples: samples.len() as u64,
+        min_ns: min,
+        mean_ns: (sum / samples.len() as i128) as i64,
+        p50_ns: nearest_rank(samples, 500),
+        p90_ns: nearest_rank(samples, 900),
+        p99_ns: nearest_rank(samples, 990),
+        p999_ns: nearest_rank(samples, 999),
+        max_ns: max,
+    })
+}
+
+/// The smallest sample that at least `per_mille` of all do not exceed. `sorted` is not empty.
+fn nearest_rank(sorted: &[i64], per_mille: usize) -> i64 {
+    let rank = (sorted.len() * per_mille).div_ceil(1000).max(1);
+    sorted[rank - 1]
+}
+
+/// Samples of any number in bounded room: quantiles to 1 part in 1000 (or 100, for tasks of
+/// many pairs), minimum, mean and maximum exact.
+#[derive(Debug, Clone)]
+pub struct Running {
+    histogram: Histogram<u32>,
+    sum_ns: i128,
+    min_ns: i64,
+    max_ns: i64,
+}
+
+/// Longest time a histogram tells from longer ones: an hour.
+const HISTOGRAM_NS_MAX: u64 = 3_600_000_000_000;
+/// Times below this are not told apart by a histogram.
+const HISTOGRAM_NS_MIN: u64 = 1_000;
+/// Above so many pairs, two digits must do: a hundred PEs have 9900 pairs, each two histograms.
+const PAIRS_WITH_THREE_DIGITS: usize = 1_000;
+
+impl Running {
+    /// Nothing yet, for a task of so many pairs.
+    pub fn new(pairs: usize) -> Running {
+        let digits = if pairs <= PAIRS_WITH_THREE_DIGITS { 3 } else { 2 };
+        let mut histogram = Histogram::new_with_bounds(HISTOGRAM_NS_MIN, 2 * HISTOGRAM_NS_MIN, digits)
+            .expect("the bounds and digits are constants that the histogram accepts");
+        histogram.auto(true);
+        Running { histogram, sum_ns: 0, min_ns: i64::MAX, max_ns: i64::MIN }
+    }
+
+    /// Adds a sample. A time below zero counts as zero in the quantiles.
+    pub fn add(&mut self, sample_ns: i64) {
+        let bounded = (sample_ns.max(0) as u64).min(HISTOGRAM_NS_MAX);
+        if self.histogram.record(bounded).is_err() {
+            // Growing is bounded by HISTOGRAM_NS_MAX and so cannot fail; if it does, the last bucket counts it.
+            self.histogram.saturating_record(bounded);
+        }
+        self.sum_ns += i128::from(sample_ns);
+        self.min_ns = self.min_ns.min(sample_ns);
+        self.max_ns = self.max_ns.max(sample_ns);
+    }
+
+    /// The distribution so far; `None` without a sample.
+    pub fn summary(&self) -> Option<Distribution> {
+        let samples = self.histogram.len();
+        if samples == 0 {
+            return None;
+        }
+        let quantile = |q: f64| (self.histogram.value_at_quantile(q) as i64).clamp(self.min_ns, self.max_ns);
+        Some(Distribution {
+            samples,
+            min_ns: self.min_ns,
+            mean_ns: (self.sum_ns / i128::from(samples)) as i64,
+            p50_ns: quantile(0.5),
+            p90_ns: quantile(0.9),
+            p99_ns: quantile(0.99),
+            p999_ns: quantile(0.999),
+            max_ns: self.max_ns,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_samples() {
+        let mut samples: Vec<i64> = (1..=1000).rev().collect();
+        let d = exact(&mut samples).unwrap();
+        assert_eq!((d.min_ns, d.p50_ns, d.p90_ns, d.p99_ns, d.p999_ns, d.max_ns), (1, 500, 900, 990, 999, 1000));
+        assert_eq!(exact(&mut [7]).unwrap().p50_ns, 7);
+        assert_eq!(exact(&mut []), None);
+    }
+
+    #[test]
+    fn a_running_summary_agrees_with_the_exact_one() {
+        let mut samples: Vec<i64> = (0..5000).map(|i| 10_000_000 + i * i).collect();
+        let mut running = Running::new(1);
+        assert_eq!(running.summary(), None);
+        samples.iter().for_each(|&s| running.add(s));
+        let (r, e) = (running.summary().unwrap(), exact(&mut samples).unwrap());
+        assert_eq!((r.samples, r.min_ns, r.mean_ns, r.max_ns), (e.samples, e.min_ns, e.mean_ns, e.max_ns));
+        for (r, e) in [(r.p50_ns, e.p50_ns), (r.p99_ns, e.p99_ns), (r.p999_ns, e.p999_ns)] {
+            assert!((r - e).abs() * 1000 <= e, "{r} {e}");
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_break_the_histogram() {
+        let mut running = Running::new(5000);
+        for sample in [-5, 0, i64::MAX / 2, 1] {
+            running.add(sample);
+        }
+        assert_eq!(running.summary().unwrap().min_ns, -5);
+    }
+}

@@ -1,0 +1,283 @@
+//! The monitor's tunnels: user-level endpoints, found by name, number or outer addresses.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use crate::control::{ErrorCode, Refusal};
+use crate::fault::{Fault, Planted};
+use crate::membership::Membership;
+use crate::name::Name;
+use crate::ping::Pinger;
+use crate::report::{GroupStatus, Overhead, PingRow, Traffic, TunnelStatus};
+use crate::spec::{Encapsulation, IgmpVersion, TunnelSpec};
+use crate::time::{Instant, Span};
+
+/// Tunnels at most.
+pub const TUNNELS_MAX: usize = 4_096;
+/// Groups whose traffic is counted, per tunnel.
+const GROUPS_COUNTED_MAX: usize = 1_024;
+/// Pings no closer than this.
+const PING_INTERVAL_MIN: Span = Span::from_ms(5);
+
+/// Outer addresses and key as the monitor sees them; none for its own link.
+type Ends = Option<(Ipv4Addr, Ipv4Addr, Option<u32>)>;
+
+/// One tunnel.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) id: u32,
+    pub(crate) spec: TunnelSpec,
+    pub(crate) overhead: Overhead,
+    pub(crate) damaged: u64,
+    pub(crate) pinger: Pinger,
+    pub(crate) membership: Membership,
+    groups: BTreeMap<Ipv4Addr, GroupTraffic>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct GroupTraffic {
+    received: Traffic,
+    sent: Traffic,
+}
+
+impl Tunnel {
+    pub(crate) fn name(&self) -> &Name {
+        &self.spec.name
+    }
+
+    /// Counts a packet of a group that arrived here.
+    pub(crate) fn count_received(&mut self, group: Ipv4Addr, bytes: usize) {
+        if let Some(traffic) = self.group_traffic(group) {
+            traffic.received.count(bytes);
+        }
+    }
+
+    /// Counts a packet sent here to a group.
+    pub(crate) fn count_sent(&mut self, group: Ipv4Addr, bytes: usize) {
+        if let Some(traffic) = self.group_traffic(group) {
+            traffic.sent.count(bytes);
+        }
+    }
+
+    fn group_traffic(&mut self, group: Ipv4Addr) -> Option<&mut GroupTraffic> {
+        let room = self.groups.len() < GROUPS_COUNTED_MAX || self.groups.contains_key(&group);
+        (room && group.is_multicast()).then(|| self.groups.entry(group).or_default())
+    }
+
+    /// Groups joined here, and those that packets were sent to or came from.
+    pub(crate) fn group_statuses(&self) -> Vec<GroupStatus> {
+        let status = |group: Ipv4Addr| {
+            let traffic = self.groups.get(&group).copied().unwrap_or_default();
+            GroupStatus {
+                tunnel: self.name().clone(),
+                group,
+                sources: Vec::new(),
+                wanted_by: Vec::new(),
+                received: traffic.received,
+                sent: traffic.sent,
+            }
+        };
+        let mut all: BTreeMap<_, _> = self.groups.keys().map(|&group| (group, status(group))).collect();
+        for (group, wanted, owners) in self.membership.joined() {
+            let entry = all.entry(group).or_insert_with(|| status(group));
+            entry.sources = wanted.sources();
+            entry.wanted_by = owners;
+        }
+        all.into_values().collect()
+    }
+
+    /// The tunnel as it is now. `recent` is how far back its pings are summed up.
+    pub(crate) fn status(&self, now: Instant, recent: Span) -> TunnelStatus {
+        let spoken = self.membership.version(now);
+        TunnelStatus {
+            spec: self.spec.clone(),
+            overhead: self.overhead,
+            damaged: self.damaged,
+            ping: self.ping_row(now - recent, now, now),
+            igmp_querier: (spoken < u8::from(self.spec.igmp)).then_some(spoken),
+            igmp_queries: self.membership.queries(),
+            groups: self.group_statuses(),
+        }
+    }
+
+    /// The pings sent in a span of time.
+    pub(crate) fn ping_row(&self, start: Instant, end: Instant, now: Instant) -> PingRow {
+        self.pinger.row(self.id, self.name(), start, end, now)
+    }
+}
+
+/// All tunnels.
+#[derive(Debug)]
+pub(crate) struct Tunnels {
+    by_id: BTreeMap<u32, Tunnel>,
+    by_name: BTreeMap<Name, u32>,
+    by_ends: BTreeMap<Ends, u32>,
+    next_id: u32,
+    fault: Planted,
+}
+
+impl Tunnels {
+    pub(crate) fn new(fault: Planted) -> Tunnels {
+        Tunnels { by_id: BTreeMap::new(), by_name: BTreeMap::new(), by_ends: BTreeMap::new(), next_id: 1, fault }
+    }
+
+    /// Adds a tunnel; a refused one changes nothing.
+    pub(crate) fn add(&mut self, now: Instant, mut spec: TunnelSpec) -> Result<&Tunnel, Refusal> {
+        check(&spec)?;
+        let cannot = |what: String, remedy: &str| {
+            Err(Refusal::new(ErrorCode::Exists, format!("cannot add tunnel {}: {what}", spec.name), remedy))
+        };
+        if self.by_name.contains_key(&spec.name) {
+            return cannot("there is one of that name".to_owned(), "drop it first, or choose another name");
+        }
+        if let Some(other) = self.by_ends.get(&ends(&spec)) {
+            let other = &self.by_id[other].spec.name;
+            return cannot(
+                format!("tunnel {other} has the same outer addresses and key"),
+                "tell them apart by an address or a GRE key",
+            );
+        }
+        let id = match spec.id {
+            Some(id) if self.by_id.contains_key(&id) => {
+                return cannot(format!("number {id} is taken"), "choose another number, or leave it out");
+            }
+            Some(id) => id,
+            None => self.free_id(),
+        };
+        if self.by_id.len() >= TUNNELS_MAX {
+            let message = format!("cannot add tunnel {}: there are {TUNNELS_MAX} already", spec.name);
+            return Err(Refusal::new(ErrorCode::Limit, message, "drop one that is no longer used"));
+        }
+        spec.id = Some(id);
+        self.by_name.insert(spec.name.clone(), id);
+        self.by_ends.insert(ends(&spec), id);
+        let tunnel = Tunnel {
+            id,
+            overhead: Overhead::default(),
+            damaged: 0,
+            pinger: Pinger::new(spec.ping_interval, now, id),
+            membership: Membership::new(spec.igmp, self.fault),
+            groups: BTreeMap::new(),
+            spec,
+        };
+        Ok(self.by_id.entry(id).or_insert(tunnel))
+    }
+
+    fn free_id(&mut self) -> u32 {
+        while self.by_id.contains_key(&self.next_id) {
+            self.next_id = self.next_id.wrapping_add(1);
+        }
+        self.next_id
+    }
+
+    /// Drops a tunnel.
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Tunnel> {
+        let tunnel = self.by_id.remove(&id)?;
+        self.by_name.remove(tunnel.name());
+        self.by_ends.remove(&ends(&tunnel.spec));
+        Some(tunnel)
+    }
+
+    /// The number of the tunnel of that name, or why there is none.
+    pub(crate) fn find(&self, name: &Name) -> Result<u32, Refusal> {
+        self.by_name.get(name).copied().ok_or_else(|| {
+            let remedy = "add it with tunnel-add, or see tunnel-list for those there are";
+            Refusal::new(ErrorCode::NotFound, format!("there is no tunnel {name}"), remedy)
+        })
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<&Tunnel> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Tunnel> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tunnel> {
+        self.by_id.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Tunnel> {
+        self.by_id.values_mut()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// The tunnel between these outer addresses, the monitor's first.
+    pub(crate) fn between(&self, local: Ipv4Addr, remote: Ipv4Addr, key: Option<u32>) -> Option<u32> {
+        let id = *self.by_ends.get(&Some((local, remote, key)))?;
+        if self.fault.is(Fault::TunnelMixUp) {
+            return Some(self.mixed_up(id));
+        }
+        Some(id)
+    }
+
+    /// The planted fault: the last two tunnels are taken for each other.
+    fn mixed_up(&self, id: u32) -> u32 {
+        let mut last = self.by_id.keys().rev().copied();
+        match (last.next(), last.next()) {
+            (Some(a), Some(b)) if id == a => b,
+            (Some(a), Some(b)) if id == b => a,
+            _ => id,
+        }
+    }
+
+    /// Any tunnel with these outer ends, whatever its key: to blame a damaged packet on.
+    pub(crate) fn any_between(&self, local: Ipv4Addr, remote: Ipv4Addr) -> Option<u32> {
+        let range = Some((local, remote, None))..=Some((local, remote, Some(u32::MAX)));
+        self.by_ends.range(range).next().map(|(_, id)| *id)
+    }
+
+    /// The pseudo-tunnel onto the monitor's own link.
+    pub(crate) fn native(&self) -> Option<u32> {
+        self.by_ends.get(&None).copied()
+    }
+}
+
+fn ends(spec: &TunnelSpec) -> Ends {
+    Some((spec.outer_local?, spec.outer_remote?, spec.key))
+}
+
+/// Refuses a specification that cannot work.
+pub(crate) fn check(spec: &TunnelSpec) -> Result<(), Refusal> {
+    let cannot = |what: &str, remedy: &str| {
+        Err(Refusal::new(ErrorCode::Invalid, format!("cannot add tunnel {}: {what}", spec.name), remedy))
+    };
+    let has_outer = (spec.outer_local.is_some(), spec.outer_remote.is_some());
+    match (spec.encapsulation, has_outer) {
+        (Encapsulation::Gre, (true, true)) | (Encapsulation::None, (false, false)) => {}
+        (Encapsulation::Gre, _) => {
+            return cannot("GRE needs both outer addresses", "give outer_local and outer_remote");
+        }
+        (Encapsulation::None, _) => {
+            return cannot("without encapsulation there are no outer addresses", "remove outer_local and outer_remote");
+        }
+    }
+    if spec.encapsulation == Encapsulation::None && spec.key.is_some() {
+        return cannot("a key needs GRE", "remove key");
+    }
+    let addresses = [Some(spec.inner_local), Some(spec.inner_remote), spec.outer_local, spec.outer_remote];
+    if let Some(bad) = addresses.into_iter().flatten().find(|a| a.is_multicast() || a.is_unspecified() || a.is_broadcast()) {
+        return cannot(&format!("{bad} is no host's address"), "all addresses of a tunnel are unicast");
+    }
+    if !spec.ping_interval.is_zero() && spec.ping_interval < PING_INTERVAL_MIN {
+        let what = format!("ping_interval {} is shorter than {PING_INTERVAL_MIN}", spec.ping_interval);
+        return cannot(&what, "ping less often, or not at all with 0s");
+    }
+    Ok(())
+}
+
+/// Refuses single sources on a tunnel whose IGMP cannot name them.
+pub(crate) fn check_sources(tunnel: &Tunnel) -> Result<(), Refusal> {
+    match tunnel.spec.igmp {
+        IgmpVersion::V3 => Ok(()),
+        IgmpVersion::V2 => Err(Refusal::new(
+            ErrorCode::Invalid,
+            format!("cannot join single sources over tunnel {}: it speaks IGMPv2", tunnel.name()),
+            "add the tunnel with igmp = 3, or join any source",
+        )),
+    }
+}
