@@ -1,0 +1,15 @@
+//! The lab's own customers: multicast sources and receivers with real kernel sockets.
+//!
+//! A [`Flow`](spec::SourceSpec) is a source's stream, numbered by the source's place in the scenario
+//! plus one. Every packet carries flow and sequence number ([`payload`]), so that receivers and taps
+//! can tell them apart without knowing addresses.
+
+pub mod log;
+pub mod payload;
+pub mod run;
+pub mod socket;
+pub mod spec;
+
+pub use log::{FlowLog, ReceiverLog, SourceLog, TrafficLog};
+pub use run::{Traffic, TrafficError};
+pub use spec::{ReceiverSpec, SourceSpec, TrafficSpec};

@@ -1,0 +1,207 @@
+//! The tap: one capture of all wires, in the lab, on one clock.
+//!
+//! A frame is seen twice in the wire room: *incoming* on the sender's device (it entered the wire) and *outgoing* on
+//! the receiver's device, after netem (it left). Nothing is decoded here; see [`super::record`] for what is kept.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sched::{CloneFlags, setns},
+    sys::eventfd::{EfdFlags, EventFd},
+};
+use thiserror::Error;
+
+use super::{
+    lane::Tap,
+    observation::TapSummary,
+    record::{Direction, Record, RecordWriter},
+    ring::{Ring, RingFrame},
+};
+
+/// Enough for every header and the whole of an ordinary probe in all its wrappings.
+pub const SNAP_BYTES: u16 = 256;
+/// How often the end is waited for before the ring counts as stuck; each wait is longer than a block's retirement.
+const LAST_WAITS: u32 = 50;
+const LAST_WAIT_MS: u16 = 400;
+
+/// Why the wires could not be tapped.
+#[derive(Debug, Error)]
+pub enum TapError {
+    /// A system call failed.
+    #[error("tapping the wires: {attempt}: {source}; AF_PACKET needs CAP_NET_RAW, and CAP_SYS_ADMIN to enter the wire room")]
+    System {
+        /// What was attempted.
+        attempt: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The socket has counted frames that never came out.
+    #[error("ending the tap: the kernel counted {counted} frames, {read} were read and {drops} dropped, and nothing more came")]
+    Stuck {
+        /// Frames that the kernel counted.
+        counted: u64,
+        /// Frames that were read.
+        read: u64,
+        /// Frames that it dropped.
+        drops: u64,
+    },
+    /// The thread is gone.
+    #[error("ending the tap: its thread panicked; this is a defect of mvpnlab")]
+    Panicked,
+}
+
+/// A finished capture.
+#[derive(Debug, Clone)]
+pub struct Capture {
+    /// `taps.bin`.
+    pub records: Vec<u8>,
+    /// `taps.json`.
+    pub summary: TapSummary,
+}
+
+/// The running tap.
+#[derive(Debug)]
+pub struct Taps {
+    stop: Arc<EventFd>,
+    thread: JoinHandle<Result<Capture, TapError>>,
+}
+
+impl Taps {
+    /// Taps all wires of the wire room; returns once frames are being captured.
+    ///
+    /// `snap_bytes`: [`SNAP_BYTES`], or more when damage far inside large frames must be seen.
+    pub fn start(wire_room: OwnedFd, snap_bytes: u16) -> Result<Self, TapError> {
+        let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(system("making an event"))?);
+        let heard = Arc::clone(&stop);
+        let (tell, started) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("taps".into())
+            .spawn(move || match Reader::open(&wire_room, snap_bytes) {
+                Ok(reader) => {
+                    // The starter may be gone; then `stop` is never called and nobody waits.
+                    let _ = tell.send(());
+                    reader.run(&heard)
+                }
+                Err(error) => Err(error),
+            })
+            .map_err(system("starting the thread"))?;
+        let this = Self { stop, thread };
+        match started.recv() {
+            Ok(()) => Ok(this),
+            // The thread ended before it began: its result says why.
+            Err(mpsc::RecvError) => this.join().and(Err(TapError::Panicked)),
+        }
+    }
+
+    /// Stops capturing, reads what is left, and hands everything over.
+    pub fn stop(self) -> Result<Capture, TapError> {
+        self.stop.write(1).map_err(system("stopping the thread"))?;
+        self.join()
+    }
+
+    fn join(self) -> Result<Capture, TapError> {
+        self.thread.join().map_err(|_| TapError::Panicked)?
+    }
+}
+
+fn system<E: Into<io::Error>>(attempt: &'static str) -> impl FnOnce(E) -> TapError {
+    move |source| TapError::System { attempt, source: source.into() }
+}
+
+struct Reader {
+    ring: Ring,
+    kept: Keeper,
+    snap_bytes: u16,
+}
+
+/// Turns ring frames into records.
+struct Keeper {
+    /// Taps by interface index.
+    taps: Vec<Option<Tap>>,
+    writer: RecordWriter,
+    foreign: u64,
+}
+
+impl Reader {
+    fn open(wire_room: &OwnedFd, snap_bytes: u16) -> Result<Self, TapError> {
+        setns(wire_room, CloneFlags::CLONE_NEWNET).map_err(system("entering the wire room"))?;
+        let taps = taps_by_ifindex().map_err(system("listing the wire room's devices"))?;
+        let ring = Ring::open(snap_bytes).map_err(system("opening a packet socket with a ring"))?;
+        Ok(Self { ring, kept: Keeper { taps, writer: RecordWriter::new(snap_bytes), foreign: 0 }, snap_bytes })
+    }
+
+    fn run(mut self, stop: &EventFd) -> Result<Capture, TapError> {
+        loop {
+            let mut fds = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+            wait(&mut fds, PollTimeout::NONE)?;
+            let stopped = fds[1].any().unwrap_or(false);
+            self.ring.drain(&mut |frame| self.kept.keep(&frame));
+            if stopped {
+                return self.finish();
+            }
+        }
+    }
+
+    /// The last block is handed over when its time is up: wait until all that the kernel counted has come.
+    fn finish(mut self) -> Result<Capture, TapError> {
+        self.ring.close_filter().map_err(system("closing the filter"))?;
+        let counted = self.ring.statistics().map_err(system("reading the socket's statistics"))?;
+        for _ in 0..LAST_WAITS {
+            let read = self.kept.writer.records() + self.kept.foreign;
+            if read + counted.drops >= counted.packets {
+                let summary = TapSummary {
+                    kernel_drops: counted.drops,
+                    records: self.kept.writer.records(),
+                    snap_bytes: self.snap_bytes,
+                    foreign: self.kept.foreign,
+                };
+                return Ok(Capture { records: self.kept.writer.into_bytes(), summary });
+            }
+            wait(&mut [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)], LAST_WAIT_MS.into())?;
+            self.ring.drain(&mut |frame| self.kept.keep(&frame));
+        }
+        let read = self.kept.writer.records() + self.kept.foreign;
+        Err(TapError::Stuck { counted: counted.packets, read, drops: counted.drops })
+    }
+}
+
+impl Keeper {
+    fn keep(&mut self, frame: &RingFrame<'_>) {
+        let Some(tap) = self.taps.get(frame.ifindex as usize).copied().flatten() else {
+            self.foreign += 1;
+            return;
+        };
+        self.writer.push(&Record {
+            realtime_ns: frame.realtime_ns,
+            tap,
+            direction: if frame.outgoing { Direction::Left } else { Direction::Entered },
+            original_bytes: u16::try_from(frame.original_bytes).unwrap_or(u16::MAX),
+            frame: frame.frame,
+        });
+    }
+}
+
+fn wait(fds: &mut [PollFd<'_>], timeout: PollTimeout) -> Result<(), TapError> {
+    match poll(fds, timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(errno) => Err(system("waiting for frames")(errno)),
+    }
+}
+
+fn taps_by_ifindex() -> io::Result<Vec<Option<Tap>>> {
+    let mut taps = Vec::new();
+    for device in &nix::net::if_::if_nameindex()? {
+        let index = device.index() as usize;
+        if taps.len() <= index {
+            taps.resize(index + 1, None);
+        }
+        taps[index] = device.name().to_str().ok().and_then(Tap::from_device);
+    }
+    Ok(taps)
+}
