@@ -6,3 +6,6 @@
 pub mod plan;
 pub mod router;
 pub mod scenario;
+pub mod place;
+pub mod traffic;
+pub mod truth;

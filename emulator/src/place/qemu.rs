@@ -1,0 +1,350 @@
+//! One QEMU process: its command line, its descriptors, and its end.
+//!
+//! Everything it is given is an inherited descriptor or a file of the cache, so nothing of a run is left on disk.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::error::{LastWords, PlaceError};
+use super::overlay;
+use super::qmp::{Qmp, QmpError};
+use super::shared_memory::{WINDOW_BYTES, Window};
+
+/// The QEMU executable of this host.
+#[derive(Debug, Clone)]
+pub struct Qemu {
+    program: PathBuf,
+    /// Its first version line.
+    pub version: String,
+}
+
+/// What the guest boots from.
+pub enum Boot<'a> {
+    /// Kernel and root from the start; RAM in memory shared with us, so that it can be kept.
+    Fresh {
+        /// The root archive with our overlay behind it.
+        initrd: &'a File,
+        /// The guest's RAM.
+        ram: &'a File,
+    },
+    /// A kept machine: its RAM, mapped privately. The state of its devices is still to be restored.
+    Fork {
+        /// The RAM's file.
+        ram: &'a Path,
+    },
+}
+
+/// A running machine and our ends of what connects us.
+pub struct Machine {
+    child: Child,
+    /// The control connection.
+    pub qmp: Qmp,
+    /// The memory shared with the guest.
+    pub window: Window,
+    /// How far the guest's log has been read.
+    pub log_cursor: u64,
+    console: File,
+    stderr: File,
+}
+
+const DEFAULT_PROGRAM: &str = "qemu-system-x86_64";
+/// The guest's clock starts here, whatever the time is.
+const EPOCH: &str = "2026-01-01T00:00:00";
+
+impl Qemu {
+    /// Finds QEMU (`MVPNLAB_QEMU`, else on PATH) and asks for its version.
+    ///
+    /// # Errors
+    /// [`PlaceError::NoQemu`].
+    pub fn find() -> Result<Self, PlaceError> {
+        Self::at(std::env::var_os("MVPNLAB_QEMU").map_or_else(|| DEFAULT_PROGRAM.into(), PathBuf::from))
+    }
+
+    /// Takes a QEMU by path or name.
+    ///
+    /// # Errors
+    /// [`PlaceError::NoQemu`].
+    pub fn at(program: PathBuf) -> Result<Self, PlaceError> {
+        let missing = |reason: String| PlaceError::NoQemu { program: program.display().to_string(), reason };
+        let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
+        let output = output.map_err(|e| missing(e.to_string()))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match text.lines().next().filter(|line| output.status.success() && line.starts_with("QEMU")) {
+            Some(line) => Ok(Self { version: line.to_owned(), program }),
+            None => Err(missing(format!("it does not answer --version like QEMU, {}", output.status))),
+        }
+    }
+
+    /// What decides how a guest of this QEMU behaves, for cache keys: version and command line, but no descriptors.
+    pub fn identity(&self, memory_mib: u32) -> String {
+        let words: Vec<String> =
+            machine_arguments(memory_mib).into_iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        format!("{}\n{}\n{}", self.version, words.join(" "), kernel_arguments())
+    }
+
+    /// Starts a machine. A fork is left stopped until it is told to go on.
+    ///
+    /// # Errors
+    /// [`PlaceError::NoQemu`], or what could not be prepared for it.
+    pub fn start(
+        &self,
+        boot: &Boot,
+        kernel: &Path,
+        memory_mib: u32,
+        prepare: &dyn Fn(&Window) -> Result<(), PlaceError>,
+        deadline: Instant,
+    ) -> Result<Machine, PlaceError> {
+        let shared = memory_file("window", WINDOW_BYTES as u64)?;
+        let window = Window::map(&shared).map_err(|e| PlaceError::io("map", "the shared window", e))?;
+        prepare(&window)?;
+        let (ours, theirs) = UnixStream::pair().map_err(|e| PlaceError::io("make", "a control socket", e))?;
+        let console = memory_file("console", 0)?;
+        let stderr = memory_file("stderr", 0)?;
+
+        let mut inherited = vec![shared.as_raw_fd(), theirs.as_raw_fd(), console.as_raw_fd()];
+        let mut command = Command::new(&self.program);
+        command.args(machine_arguments(memory_mib)).arg("-kernel").arg(kernel).args(["-append", &kernel_arguments()]);
+        command.arg("-object").arg(backend("window", &descriptor(&shared), WINDOW_BYTES as u64, true));
+        command.args(["-device", "ivshmem-plain,memdev=window,master=on"]);
+        command.arg("-chardev").arg(format!("file,id=console,path={}", descriptor(&console).display()));
+        command.args(["-serial", "chardev:console", "-chardev"]);
+        command.arg(format!("socket,id=control,fd={}", theirs.as_raw_fd()));
+        command.args(["-mon", "chardev=control,mode=control"]);
+        let ram_bytes = u64::from(memory_mib) << 20;
+        match boot {
+            Boot::Fresh { initrd, ram } => {
+                command.arg("-object").arg(backend("ram", &descriptor(ram), ram_bytes, true));
+                command.arg("-initrd").arg(descriptor(initrd));
+                inherited.extend([initrd.as_raw_fd(), ram.as_raw_fd()]);
+            }
+            Boot::Fork { ram } => {
+                command.arg("-object").arg(backend("ram", ram, ram_bytes, false));
+                command.args(["-incoming", "defer"]);
+            }
+        }
+        let errors = stderr.try_clone().map_err(|e| PlaceError::io("duplicate", "a descriptor", e))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        let child = spawn(command, inherited).map_err(|e| PlaceError::NoQemu {
+            program: self.program.display().to_string(),
+            reason: e.to_string(),
+        })?;
+        drop(theirs);
+        let mut guard = Guard(Some(child));
+        match Qmp::open(ours, deadline) {
+            Ok(qmp) => Ok(Machine { child: guard.take(), qmp, window, log_cursor: 0, console, stderr }),
+            Err(error) => {
+                let words = LastWords { qemu: tail_of(&stderr), ..LastWords::default() };
+                Err(guard.failed(error, words))
+            }
+        }
+    }
+}
+
+/// What every machine of a size has in common.
+fn machine_arguments(memory_mib: u32) -> Vec<OsString> {
+    let words = [
+        "-M",
+        "q35,memory-backend=ram",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-accel",
+        "tcg",
+        // No hardware random numbers: the kernel's generator is fed by us alone.
+        "-cpu",
+        "max,-rdrand,-rdseed",
+        "-smp",
+        "1",
+        // Two virtual nanoseconds an instruction, and idle time is jumped over.
+        "-icount",
+        "shift=1,sleep=off",
+        "-rtc",
+        &format!("base={EPOCH},clock=vm"),
+        "-seed",
+        "1",
+        "-no-reboot",
+        "-action",
+        "panic=pause",
+        "-device",
+        "pvpanic",
+        "-m",
+        &format!("{memory_mib}M"),
+    ]
+    .map(OsString::from);
+    words.to_vec()
+}
+
+fn kernel_arguments() -> String {
+    let (name, value) = overlay::LIBRARY_PATH;
+    format!(
+        "console=ttyS0 quiet panic=-1 nokaslr mitigations=off rdinit={} {name}={value} -- guest",
+        overlay::INIT
+    )
+}
+
+fn backend(id: &str, path: &Path, bytes: u64, share: bool) -> OsString {
+    let share = if share { "on" } else { "off" };
+    let mut argument = OsString::from(format!("memory-backend-file,id={id},size={bytes},share={share},mem-path="));
+    // A comma in a path is doubled, as QEMU's option syntax asks.
+    argument.push(path.to_string_lossy().replace(',', ",,"));
+    argument
+}
+
+fn descriptor(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// A file that has no name and no disk, and ends with its last user.
+pub fn memory_file(name: &'static str, bytes: u64) -> Result<File, PlaceError> {
+    let file: OwnedFd =
+        memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(|e| PlaceError::io("make memory for", name, e.into()))?;
+    let file = File::from(file);
+    file.set_len(bytes).map_err(|e| PlaceError::io("size memory for", name, e))?;
+    Ok(file)
+}
+
+/// Starts `command` with `inherited` open, to die with the thread that started it.
+fn spawn(mut command: Command, inherited: Vec<RawFd>) -> io::Result<Child> {
+    let parent = std::process::id();
+    // SAFETY: between fork and exec only async-signal-safe system calls are made.
+    unsafe {
+        command.pre_exec(move || {
+            for fd in &inherited {
+                if libc::fcntl(*fd, libc::F_SETFD, 0) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            // The parent may have died before the request was in place.
+            if libc::getppid() as u32 != parent {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            Ok(())
+        });
+    }
+    command.spawn()
+}
+
+impl Machine {
+    /// The process, for a test that kills it.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Turns a broken connection into what has become of the machine.
+    pub fn failure(&mut self, error: QmpError) -> PlaceError {
+        let words = self.last_words();
+        if matches!(error, QmpError::Closed)
+            && let Some(status) = wait(&mut self.child)
+        {
+            return ended(status, words);
+        }
+        PlaceError::Qmp(error, words)
+    }
+
+    /// The ends of the guest's log and console, and of what QEMU wrote.
+    pub fn last_words(&self) -> LastWords {
+        let log = self.window.log_since(&mut 0);
+        let log = log[log.len().saturating_sub(super::error::LAST_LINES)..].to_vec();
+        LastWords { log, console: tail_of(&self.console), qemu: tail_of(&self.stderr) }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Ends a child that has not become a machine yet.
+struct Guard(Option<Child>);
+
+impl Guard {
+    fn take(&mut self) -> Child {
+        self.0.take().expect("the guard is asked once, while it holds the child")
+    }
+
+    fn failed(mut self, error: QmpError, words: LastWords) -> PlaceError {
+        let status = self.0.as_mut().filter(|_| matches!(error, QmpError::Closed)).and_then(wait);
+        match status {
+            Some(status) => ended(status, words),
+            None => PlaceError::Qmp(error, words),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            end(child);
+        }
+    }
+}
+
+fn ended(status: ExitStatus, words: LastWords) -> PlaceError {
+    use std::os::unix::process::ExitStatusExt;
+    let panicked = words.console.iter().any(|line| line.contains("Kernel panic"));
+    match (panicked, status.success()) {
+        (true, _) => PlaceError::GuestPanic { words },
+        (false, true) => PlaceError::EarlyExit { words },
+        // A store into memory that could not be had.
+        (false, false) if status.signal() == Some(libc::SIGBUS) => {
+            PlaceError::NoSpace { path: PathBuf::from("the guest's memory (RAM or /dev/shm)") }
+        }
+        (false, false) => PlaceError::QemuDied { status, words },
+    }
+}
+
+/// Kills and reaps; nothing can be done about a failure, and none is known.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Its status, if it ends within the moment a process needs after it has closed its connections; else it is killed.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    use nix::poll::{PollFd, PollFlags, poll};
+    // SAFETY: a plain system call on a child of ours that is not reaped yet.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
+    if fd >= 0 {
+        use std::os::fd::FromRawFd;
+        // SAFETY: the call above has just made this descriptor, nobody else owns it.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+        let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], 2000u16);
+    }
+    child.try_wait().ok().flatten()
+}
+
+fn tail_of(file: &File) -> Vec<String> {
+    const ENOUGH: u64 = 16 << 10;
+    let length = file.metadata().map(|m| m.len()).unwrap_or(0);
+    let start = length.saturating_sub(ENOUGH);
+    let mut bytes = vec![0; (length - start) as usize];
+    let count = file.read_at(&mut bytes, start).unwrap_or(0);
+    LastWords::tail(&String::from_utf8_lossy(&bytes[..count]))
+}
+
+/// Reads a small file into memory files: the image's root and the overlay behind it.
+pub fn join(root: &Path, overlay: &[u8]) -> Result<File, PlaceError> {
+    use std::io::Write;
+    let mut joined = memory_file("initrd", 0)?;
+    let mut bytes = Vec::new();
+    File::open(root).and_then(|mut f| f.read_to_end(&mut bytes)).map_err(|e| PlaceError::io("read", root, e))?;
+    for part in [bytes.as_slice(), overlay] {
+        joined.write_all(part).map_err(|e| PlaceError::io("write", "the initramfs", e))?;
+    }
+    Ok(joined)
+}

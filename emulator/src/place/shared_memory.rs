@@ -1,0 +1,363 @@
+//! The memory a sealed lab shares with its host: the only way in and out while virtual time runs.
+//!
+//! One file, mapped by the host and shown to the guest as an ivshmem PCI device. The host writes before the guest runs
+//! and while it is paused, never while it runs: nothing asynchronous may enter. The guest writes while it runs, and
+//! the host may look at any time. All numbers are little-endian `u64`.
+//!
+//! ```text
+//! offset       size    what                                             written by
+//! 0            8       magic "MVPNLAB1"                                 host
+//! 8            8       state, see State                                 host 0, then guest
+//! 16           8       seed of the run                                  host
+//! 24, 32       8, 8    topology: offset, length (a tar)                 host
+//! 40, 48       8, 8    job: offset, length (a tar)                      host
+//! 56, 64       8, 8    output: offset, room                             host
+//! 72           8       output: length (a tar, or text when failed)      guest
+//! 80           8       log: bytes ever appended                         guest
+//! 88           8       virtual ns that passed across the pause          guest
+//! 4 KiB        1 MiB   log ring: UTF-8 lines, each ended by \n          guest
+//! 4 KiB+1 MiB  ...     topology, job, output, each on a page of its own
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+/// Size of the window, a power of two as a PCI BAR must be. Sparse: only what is written takes memory.
+pub const WINDOW_BYTES: usize = 256 << 20;
+/// PCI vendor and device of ivshmem, as sysfs writes them.
+pub const PCI_ID: (&str, &str) = ("0x1af4", "0x1110");
+
+const MAGIC: u64 = u64::from_le_bytes(*b"MVPNLAB1");
+const PAGE: usize = 4096;
+const RING_AT: usize = PAGE;
+const RING_BYTES: usize = 1 << 20;
+const DATA_AT: usize = RING_AT + RING_BYTES;
+
+/// Offsets of the header's words.
+mod word {
+    pub const MAGIC: usize = 0;
+    pub const STATE: usize = 8;
+    pub const SEED: usize = 16;
+    pub const TOPOLOGY: usize = 24;
+    pub const JOB: usize = 40;
+    pub const OUTPUT: usize = 56;
+    pub const OUTPUT_LENGTH: usize = 72;
+    pub const LOG_HEAD: usize = 80;
+    pub const PAUSE_GAP: usize = 88;
+}
+
+/// How far the guest has come; it rings the doorbell after each change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Booting or building.
+    Building,
+    /// Built and converged; paused until the job is in place.
+    Built,
+    /// The run is over, the output is an archive.
+    Done,
+    /// Building failed, the output says why.
+    BuildFailed,
+    /// Running failed, the output says why.
+    RunFailed,
+    /// The guest itself failed, the output says why.
+    GuestFailed,
+}
+
+impl State {
+    const ALL: [Self; 6] =
+        [Self::Building, Self::Built, Self::Done, Self::BuildFailed, Self::RunFailed, Self::GuestFailed];
+
+    fn from_word(word: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as u64 == word)
+    }
+}
+
+/// A mapped window, on either side.
+pub struct Window {
+    base: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: the mapping is plain memory owned by this value; words are atomics, and areas are written by one side at a
+// time (see the module's head).
+unsafe impl Send for Window {}
+
+impl Window {
+    /// Maps `file` shared. It must be at least [`WINDOW_BYTES`] long.
+    pub fn map(file: &File) -> io::Result<Self> {
+        let size = NonZeroUsize::new(WINDOW_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice; it is unmapped when the value is dropped.
+        let base = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, file, 0) }?;
+        Ok(Self { base: base.cast(), size: WINDOW_BYTES })
+    }
+
+    // ---- host ----
+
+    /// Lays out an empty window with the topology's archive.
+    pub fn prepare(&self, topology: &[u8]) -> Result<(), TooLarge> {
+        self.set(word::MAGIC, MAGIC);
+        self.set(word::STATE, State::Building as u64);
+        self.place(word::TOPOLOGY, DATA_AT, topology)?;
+        self.set_job(0, &[])
+    }
+
+    /// Places the seed and the job's archive; only while the guest does not run.
+    pub fn set_job(&self, seed: u64, job: &[u8]) -> Result<(), TooLarge> {
+        let (topology, length) = self.area(word::TOPOLOGY);
+        let at = (topology + length).next_multiple_of(PAGE);
+        self.set(word::SEED, seed);
+        self.place(word::JOB, at, job)?;
+        let output = (at + job.len()).next_multiple_of(PAGE);
+        self.set(word::OUTPUT, output as u64);
+        self.set(word::OUTPUT + 8, (self.size - output) as u64);
+        Ok(())
+    }
+
+    /// Takes for granted that the topology is built: what a fork of a warm lab finds.
+    pub fn set_built(&self) {
+        self.set(word::STATE, State::Built as u64);
+    }
+
+    /// The guest's state; none when the guest wrote nonsense.
+    pub fn state(&self) -> Option<State> {
+        State::from_word(self.get(word::STATE))
+    }
+
+    /// What the guest handed over.
+    pub fn output(&self) -> Vec<u8> {
+        let (at, room) = self.area(word::OUTPUT);
+        let length = self.get(word::OUTPUT_LENGTH).min(room as u64) as usize;
+        self.copy(at, length)
+    }
+
+    /// Virtual time that passed across the pause, nanoseconds.
+    pub fn pause_gap_ns(&self) -> u64 {
+        self.get(word::PAUSE_GAP)
+    }
+
+    /// Whole log lines appended since `cursor`, which moves on. Lines overwritten before they were read are counted.
+    pub fn log_since(&self, cursor: &mut u64) -> Vec<String> {
+        let head = self.get(word::LOG_HEAD);
+        let mut lines = Vec::new();
+        if head.saturating_sub(*cursor) > RING_BYTES as u64 {
+            let oldest = head - RING_BYTES as u64;
+            lines.push(format!("({} bytes of log were overwritten before they were read)", oldest - *cursor));
+            *cursor = oldest;
+        }
+        let bytes: Vec<u8> = (*cursor..head).map(|at| self.byte(RING_AT + (at % RING_BYTES as u64) as usize)).collect();
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        lines.extend(String::from_utf8_lossy(&bytes[..whole]).lines().map(str::to_owned));
+        *cursor += whole as u64;
+        lines
+    }
+
+    // ---- guest ----
+
+    /// True when the host has laid the window out.
+    pub fn is_prepared(&self) -> bool {
+        self.get(word::MAGIC) == MAGIC
+    }
+
+    /// The topology's archive.
+    pub fn topology(&self) -> Vec<u8> {
+        let (at, length) = self.area(word::TOPOLOGY);
+        self.copy(at, length)
+    }
+
+    /// The run's seed and the job's archive.
+    pub fn job(&self) -> (u64, Vec<u8>) {
+        let (at, length) = self.area(word::JOB);
+        (self.get(word::SEED), self.copy(at, length))
+    }
+
+    /// Appends a line to the log. Line breaks inside it stay, so it may be read as several lines.
+    pub fn append_log(&self, line: &str) {
+        let head = self.get(word::LOG_HEAD);
+        let mut length = 0;
+        for byte in line.bytes().chain([b'\n']) {
+            self.set_byte(RING_AT + ((head + length) % RING_BYTES as u64) as usize, byte);
+            length += 1;
+        }
+        self.set(word::LOG_HEAD, head + length);
+    }
+
+    /// Hands over the output and a state. Output that does not fit becomes a failure that says so.
+    pub fn finish(&self, state: State, output: &[u8]) {
+        let (at, room) = self.area(word::OUTPUT);
+        if output.len() > room {
+            let text = format!("the output is {} bytes, the window has room for {room}; observe less", output.len());
+            return self.finish(State::RunFailed, text.as_bytes());
+        }
+        self.write(at, output);
+        self.set(word::OUTPUT_LENGTH, output.len() as u64);
+        self.set(word::STATE, state as u64);
+    }
+
+    /// Says that the topology is built.
+    pub fn set_state(&self, state: State) {
+        self.set(word::STATE, state as u64);
+    }
+
+    /// Records how much virtual time passed across the pause.
+    pub fn set_pause_gap_ns(&self, gap_ns: u64) {
+        self.set(word::PAUSE_GAP, gap_ns);
+    }
+
+    // ---- both ----
+
+    fn place(&self, header: usize, at: usize, content: &[u8]) -> Result<(), TooLarge> {
+        if at + content.len() > self.size {
+            return Err(TooLarge { bytes: content.len(), room: self.size.saturating_sub(at) });
+        }
+        self.write(at, content);
+        self.set(header, at as u64);
+        self.set(header + 8, content.len() as u64);
+        Ok(())
+    }
+
+    /// An area's offset and length, cut to what lies inside the window: the other side is not trusted.
+    fn area(&self, header: usize) -> (usize, usize) {
+        let at = self.get(header).min(self.size as u64) as usize;
+        let length = self.get(header + 8).min((self.size - at) as u64) as usize;
+        (at, length)
+    }
+
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        debug_assert!(offset.is_multiple_of(8) && offset < PAGE);
+        // SAFETY: inside the mapping's first page, aligned, and AtomicU64 has no invalid values.
+        unsafe { self.base.byte_add(offset).cast::<AtomicU64>().as_ref() }
+    }
+
+    fn get(&self, offset: usize) -> u64 {
+        u64::from_le(self.word(offset).load(Ordering::Acquire))
+    }
+
+    fn set(&self, offset: usize, value: u64) {
+        self.word(offset).store(value.to_le(), Ordering::Release);
+    }
+
+    fn byte(&self, offset: usize) -> u8 {
+        debug_assert!(offset < self.size);
+        // SAFETY: the ring lies inside the mapping.
+        unsafe { self.base.byte_add(offset).read_volatile() }
+    }
+
+    fn set_byte(&self, offset: usize, value: u8) {
+        debug_assert!(offset < self.size);
+        // SAFETY: the ring lies inside the mapping.
+        unsafe { self.base.byte_add(offset).write_volatile(value) }
+    }
+
+    fn copy(&self, at: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        debug_assert!(at + length <= self.size);
+        // SAFETY: `area` keeps the range inside the mapping; the vector is as long.
+        unsafe { std::ptr::copy_nonoverlapping(self.base.as_ptr().add(at), bytes.as_mut_ptr(), length) }
+        bytes
+    }
+
+    fn write(&self, at: usize, content: &[u8]) {
+        debug_assert!(at + content.len() <= self.size);
+        // SAFETY: the callers have checked that the range lies inside the mapping.
+        unsafe { std::ptr::copy_nonoverlapping(content.as_ptr(), self.base.as_ptr().add(at), content.len()) }
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `map` and nothing borrows from it any more. Failing would only leak it.
+        let _ = unsafe { munmap(self.base.cast(), self.size) };
+    }
+}
+
+/// Input that does not fit into the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes of input do not fit into the {room} bytes left in the window to the sealed lab; send smaller files (executables without debug information, say)")]
+pub struct TooLarge {
+    /// What was to be placed.
+    pub bytes: usize,
+    /// What there was room for.
+    pub room: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window() -> Window {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(WINDOW_BYTES as u64).unwrap();
+        Window::map(&file).unwrap()
+    }
+
+    #[test]
+    fn input_and_output_are_carried() {
+        let window = window();
+        assert!(!window.is_prepared());
+        window.prepare(b"topology").unwrap();
+        assert!(window.is_prepared());
+        assert_eq!(window.state(), Some(State::Building));
+        assert_eq!(window.topology(), b"topology");
+        window.set_job(7, b"job").unwrap();
+        assert_eq!(window.job(), (7, b"job".to_vec()));
+        window.finish(State::Done, b"output");
+        assert_eq!((window.state(), window.output()), (Some(State::Done), b"output".to_vec()));
+        assert_eq!(window.topology(), b"topology");
+        assert_eq!(window.job(), (7, b"job".to_vec()));
+    }
+
+    #[test]
+    fn input_too_large_is_refused_and_output_too_large_is_a_failure() {
+        let window = window();
+        window.prepare(b"").unwrap();
+        assert!(window.set_job(0, &vec![0; WINDOW_BYTES]).is_err());
+        window.set_job(0, &[]).unwrap();
+        window.finish(State::Done, &vec![0; WINDOW_BYTES]);
+        assert_eq!(window.state(), Some(State::RunFailed));
+        assert!(String::from_utf8(window.output()).unwrap().contains("has room for"));
+    }
+
+    #[test]
+    fn lengths_from_the_other_side_are_not_trusted() {
+        let window = window();
+        window.prepare(b"x").unwrap();
+        window.set(word::OUTPUT, u64::MAX);
+        window.set(word::OUTPUT + 8, u64::MAX);
+        window.set(word::OUTPUT_LENGTH, u64::MAX);
+        assert_eq!(window.output(), b"");
+        window.set(word::STATE, 99);
+        assert_eq!(window.state(), None);
+    }
+
+    #[test]
+    fn log_lines_come_whole_and_in_order() {
+        let window = window();
+        let mut cursor = 0;
+        window.append_log("one");
+        window.append_log("two\nthree");
+        assert_eq!(window.log_since(&mut cursor), ["one", "two", "three"]);
+        assert!(window.log_since(&mut cursor).is_empty());
+        window.append_log("four");
+        assert_eq!(window.log_since(&mut cursor), ["four"]);
+    }
+
+    #[test]
+    fn a_log_that_ran_over_says_how_much_is_gone() {
+        let window = window();
+        let line = "x".repeat(999);
+        for _ in 0..1100 {
+            window.append_log(&line);
+        }
+        let mut cursor = 0;
+        let lines = window.log_since(&mut cursor);
+        assert_eq!(lines[0], format!("({} bytes of log were overwritten before they were read)", 1_100_000 - RING_BYTES));
+        assert_eq!(lines.last(), Some(&line));
+        assert!(window.log_since(&mut cursor).is_empty());
+    }
+}
