@@ -1,0 +1,196 @@
+//! What the file leaves implicit: parallel tunnels, wildcards, default times, who is linked to whom.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Link, Mvpn, Role, Scenario, Span, Task, Tunnel};
+
+impl Link {
+    /// The two nodes; None when the text is not of the form `"A-B"`.
+    pub fn nodes(&self) -> Option<(&str, &str)> {
+        self.ends
+            .split_once('-')
+            .filter(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('-'))
+    }
+
+    /// The other end, when `node` is one of the two.
+    pub fn peer_of(&self, node: &str) -> Option<&str> {
+        match self.nodes()? {
+            (a, b) if a == node => Some(b),
+            (a, b) if b == node => Some(a),
+            _ => None,
+        }
+    }
+}
+
+impl Tunnel {
+    /// `["a1", "a2"]` with `parallel = 2`, else just the name.
+    pub fn expanded(&self) -> Vec<String> {
+        match self.parallel {
+            Some(count) => (1..=count)
+                .map(|index| format!("{}{index}", self.name))
+                .collect(),
+            None => vec![self.name.clone()],
+        }
+    }
+}
+
+impl Mvpn {
+    /// Source-specific: the default MDT is in 232.0.0.0/8 (RFC 4607 section 1).
+    pub fn ssm(&self) -> bool {
+        self.default_mdt.octets()[0] == 232
+    }
+
+    /// Every PE with a VRF of this MVPN, by name: with and without CE.
+    pub fn pes(&self) -> BTreeSet<&str> {
+        self.sites
+            .keys()
+            .map(String::as_str)
+            .chain(self.sites_without_ce.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// The PE whose VRF is the customer's RP.
+    pub fn rp_pe(&self) -> Option<&str> {
+        self.customer_rp
+            .as_deref()
+            .or_else(|| self.pes().first().copied())
+    }
+}
+
+impl Scenario {
+    /// Every tunnel by its expanded name, in the file's order: the order of their ids.
+    pub fn tunnel_names(&self) -> Vec<String> {
+        self.tunnels.iter().flat_map(Tunnel::expanded).collect()
+    }
+
+    /// The declaration behind an expanded name.
+    pub fn tunnel(&self, expanded: &str) -> Option<&Tunnel> {
+        self.tunnels
+            .iter()
+            .find(|tunnel| tunnel.expanded().iter().any(|name| name == expanded))
+    }
+
+    /// Sender tunnels of a task, wildcards resolved, in id order, each once.
+    pub fn task_senders(&self, task: &Task) -> Vec<String> {
+        self.matching(&task.senders)
+    }
+
+    /// Receiver tunnels of a task, likewise.
+    pub fn task_receivers(&self, task: &Task) -> Vec<String> {
+        self.matching(&task.receivers)
+    }
+
+    /// Ordered (sender, receiver) pairs of a task. A tunnel is never its own receiver: a router does not
+    /// forward a packet back out of the interface it came in by.
+    pub fn task_pairs(&self, task: &Task) -> Vec<(String, String)> {
+        let receivers = self.task_receivers(task);
+        let pair = |sender: &String, receiver: &String| (sender.clone(), receiver.clone());
+        self.task_senders(task)
+            .iter()
+            .flat_map(|sender| {
+                receivers
+                    .iter()
+                    .filter(move |r| *r != sender)
+                    .map(move |r| pair(sender, r))
+            })
+            .collect()
+    }
+
+    /// Expanded names that a list of names and `prefix*` patterns means; an empty list means all.
+    pub fn matching(&self, patterns: &[String]) -> Vec<String> {
+        let mut names = self.tunnel_names();
+        if !patterns.is_empty() {
+            names.retain(|name| patterns.iter().any(|pattern| matches(pattern, name)));
+        }
+        names
+    }
+
+    /// The task of that name.
+    pub fn task(&self, name: &str) -> Option<&Task> {
+        self.monitor.tasks.iter().find(|task| task.name == name)
+    }
+
+    /// When a task is stopped: as the file says, else `loss_timeout` plus one second before the end, so that
+    /// the fate of its last probe is known when the run ends.
+    pub fn task_stop(&self, task: &Task) -> Span {
+        let settled = task.loss_timeout.saturating_add(Span::seconds(1));
+        task.stop
+            .unwrap_or_else(|| self.duration.saturating_sub(settled))
+    }
+
+    /// When a source or receiver with this `stop` ends.
+    pub fn until(&self, stop: Option<Span>) -> Span {
+        stop.unwrap_or(self.duration)
+    }
+
+    /// The group a task probes: its MVPN's default MDT, or its own.
+    pub fn task_group(&self, task: &Task) -> Option<std::net::Ipv4Addr> {
+        match &task.mvpn {
+            Some(name) => self.mvpns.get(name).map(|mvpn| mvpn.default_mdt),
+            None => task.group,
+        }
+    }
+
+    /// The node with the monitor's role.
+    pub fn monitor_node(&self) -> Option<&str> {
+        self.nodes
+            .iter()
+            .find(|(_, node)| node.role == Role::Monitor)
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Role of a node.
+    pub fn role(&self, node: &str) -> Option<Role> {
+        self.nodes.get(node).map(|node| node.role)
+    }
+
+    /// P or PE.
+    pub fn is_router(&self, node: &str) -> bool {
+        matches!(self.role(node), Some(Role::P | Role::Pe))
+    }
+
+    /// The MVPN that has this CE, and its PE there.
+    pub fn site_of_ce(&self, ce: &str) -> Option<(&str, &str)> {
+        self.mvpns.iter().find_map(|(name, mvpn)| {
+            let (pe, _) = mvpn.sites.iter().find(|(_, site)| *site == ce)?;
+            Some((name.as_str(), pe.as_str()))
+        })
+    }
+
+    /// Neighbours of a node, in the order of the links.
+    pub fn neighbors<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a str> {
+        self.links.iter().filter_map(move |link| link.peer_of(node))
+    }
+
+    /// A CE with a host behind it, which is therefore a PIM router.
+    pub fn is_ce_router(&self, node: &str) -> bool {
+        self.role(node) == Some(Role::Ce)
+            && self
+                .neighbors(node)
+                .any(|peer| self.role(peer) == Some(Role::Host))
+    }
+
+    /// Times at which an action of this name happens.
+    pub fn times_of(&self, action: &str) -> Vec<Span> {
+        self.timeline
+            .iter()
+            .filter(|event| event.action.name() == action)
+            .map(|event| event.time)
+            .collect()
+    }
+
+    /// The run kills the monitor at some time.
+    pub fn kills_monitor(&self) -> bool {
+        self.timeline
+            .iter()
+            .any(|event| event.action == Action::MonitorKill {})
+    }
+}
+
+/// `"a*"` is every name that begins with `a`; anything else is itself.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}

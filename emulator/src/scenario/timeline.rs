@@ -1,0 +1,131 @@
+//! What happens during the run.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Impairment, Span};
+
+/// Something that happens during the run.
+///
+/// In the file: `[[at]]` with `time = …`, `do = "link-down"` and the action's own fields beside them.
+/// In JSON the fields stand below the action's name: `{"time": "5s", "do": {"link-down": {"link": "A-B"}}}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// When, after the start of the run.
+    pub time: Span,
+    /// What.
+    #[serde(rename = "do")]
+    pub action: Action,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// Replaces a link's impairment.
+    ImpairLink {
+        /// The link, as its `ends` say.
+        link: String,
+        /// Only towards this node; None: both directions.
+        #[serde(default)]
+        to: Option<String>,
+        /// What it becomes; `{}` clears it.
+        impair: Impairment,
+    },
+    /// Replaces a tunnel's impairment (router -> monitor).
+    ImpairTunnel {
+        /// Expanded tunnel name.
+        tunnel: String,
+        /// What it becomes; `{}` clears it.
+        impair: Impairment,
+    },
+    /// Carrier off at both ends.
+    LinkDown {
+        /// The link, as its `ends` say.
+        link: String,
+    },
+    /// Carrier on again.
+    LinkUp {
+        /// The link, as its `ends` say.
+        link: String,
+    },
+    /// All daemons of a router killed (SIGKILL) and its forwarding state gone, as in a crash.
+    NodeKill {
+        /// A P or PE router.
+        node: String,
+    },
+    /// The same daemons with the same configuration again.
+    NodeRestart {
+        /// A router that was killed before.
+        node: String,
+    },
+    /// `vmscope` killed with SIGKILL.
+    MonitorKill {},
+    /// `vmscope` started again with its configuration file.
+    MonitorRestart {},
+    /// CLOCK_REALTIME of the lab stepped.
+    ClockStep {
+        /// How far.
+        by: Span,
+        /// Backwards.
+        #[serde(default)]
+        back: bool,
+    },
+    /// Router's end built, tunnel added to the monitor.
+    TunnelAdd {
+        /// Expanded tunnel name; declared with `present = false`, or dropped before.
+        tunnel: String,
+    },
+    /// Tunnel dropped from the monitor, router's end removed.
+    TunnelDrop {
+        /// Expanded tunnel name.
+        tunnel: String,
+    },
+    /// A monitor task started.
+    TaskStart {
+        /// Task name.
+        task: String,
+    },
+    /// A monitor task stopped.
+    TaskStop {
+        /// Task name.
+        task: String,
+    },
+    /// The monitor joins the task's group on one more tunnel, and probes from it if it is a sender.
+    PeStart {
+        /// Task name.
+        task: String,
+        /// Expanded tunnel name.
+        tunnel: String,
+    },
+    /// The monitor leaves the task's group on one tunnel, and sends no more into it; the others go on.
+    PeStop {
+        /// Task name.
+        task: String,
+        /// Expanded tunnel name.
+        tunnel: String,
+    },
+}
+
+impl Action {
+    /// The action's name in the file, `"link-down"`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ImpairLink { .. } => "impair-link",
+            Self::ImpairTunnel { .. } => "impair-tunnel",
+            Self::LinkDown { .. } => "link-down",
+            Self::LinkUp { .. } => "link-up",
+            Self::NodeKill { .. } => "node-kill",
+            Self::NodeRestart { .. } => "node-restart",
+            Self::MonitorKill {} => "monitor-kill",
+            Self::MonitorRestart {} => "monitor-restart",
+            Self::ClockStep { .. } => "clock-step",
+            Self::TunnelAdd { .. } => "tunnel-add",
+            Self::TunnelDrop { .. } => "tunnel-drop",
+            Self::TaskStart { .. } => "task-start",
+            Self::TaskStop { .. } => "task-stop",
+            Self::PeStart { .. } => "pe-start",
+            Self::PeStop { .. } => "pe-stop",
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What an author of scenarios reads after a slip: file, line, the line itself, what is wrong, and the remedy.
+//!
+//! Each case is a good scenario with one edit. The snapshots are for people: read them after accepting.
+
+use mvpnlab_emulator::scenario::Scenario;
+
+const GOOD: &str = r#"
+title = "Two sites"
+duration = "30s"
+
+[backbone]
+rp = "P"
+
+[nodes]
+MON = { role = "monitor" }
+P = { role = "p" }
+PE1 = { role = "pe" }
+PE2 = { role = "pe" }
+CE1 = { role = "ce" }
+CE2 = { role = "ce" }
+H2 = { role = "host" }
+
+[[link]]
+ends = "MON-P"
+[[link]]
+ends = "PE1-P"
+impair = { delay = "10ms", loss = "1%" }
+[[link]]
+ends = "PE2-P"
+cost = 20
+[[link]]
+ends = "PE1-CE1"
+[[link]]
+ends = "PE2-CE2"
+[[link]]
+ends = "CE2-H2"
+
+[mvpn.red]
+default_mdt = "239.1.1.1"
+sites = { PE1 = "CE1", PE2 = "CE2" }
+customer_rp = "PE1"
+
+[[tunnel]]
+name = "a"
+at = "PE1"
+parallel = 2
+[[tunnel]]
+name = "b"
+at = "PE2"
+
+[[source]]
+name = "s1"
+at = "CE1"
+group = "239.9.9.9"
+rate = "50/s"
+[[receiver]]
+name = "r2"
+at = "H2"
+group = "239.9.9.9"
+
+[[impair_tunnel]]
+tunnel = "b"
+impair = { loss = "2%" }
+
+[monitor]
+ping = "200ms"
+[[monitor.task]]
+name = "red-mdt"
+mvpn = "red"
+senders = ["a*"]
+receivers = ["b"]
+rate = "20/s"
+
+[[at]]
+time = "10s"
+do = "link-down"
+link = "PE1-P"
+[[at]]
+time = "20s"
+do = "link-up"
+link = "PE1-P"
+
+[[expect]]
+check = "fates"
+task = "red-mdt"
+at_least = 100
+[[expect]]
+check = "loss-between"
+task = "red-mdt"
+from = "12s"
+until = "18s"
+at_least = "99%"
+at_most = "100%"
+"#;
+
+/// The inputs are in this file; the snapshot need not repeat them.
+macro_rules! assert_reads {
+    ($text:expr) => {
+        insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!($text) })
+    };
+}
+
+/// The good scenario with each edit in turn, and what its author reads.
+fn report(cases: &[(&str, &str)]) -> String {
+    let mut report = String::new();
+    for (from, to) in cases {
+        assert!(
+            GOOD.contains(from),
+            "the case edits what is not there: {from:?}"
+        );
+        let edited = GOOD.replacen(from, to, 1);
+        let error = Scenario::parse("two-sites.toml", &edited)
+            .expect_err(to)
+            .to_string();
+        report.push_str(&error);
+        report.push('\n');
+    }
+    report
+}
+
+#[test]
+fn the_good_one_is_good() {
+    let scenario = Scenario::parse("two-sites.toml", GOOD).unwrap_or_else(|e| panic!("{e}"));
+    let json = serde_json::to_string(&scenario).expect("a scenario is plain data");
+    assert_eq!(
+        serde_json::from_str::<Scenario>(&json).expect("what was written reads back"),
+        scenario
+    );
+}
+
+#[test]
+fn syntax_fields_and_names() {
+    assert_reads!(report(&[
+        ("duration = \"30s\"", "duration = 30s"),
+        ("title = \"Two sites\"\n", ""),
+        ("duration =", "durration ="),
+        ("loss = \"1%\"", "los = \"1%\""),
+        ("loss = \"1%\"", "frobnicate = \"1%\""),
+        ("parallel = 2", "paralel = 2"),
+        ("role = \"p\"", "role = \"q\""),
+        ("customer_rp", "costumer_rp"),
+        ("link = \"PE1-P\"\n[[at]]", "lnk = \"PE1-P\"\n[[at]]"),
+        ("do = \"link-down\"\nlink = \"PE1-P\"", "do = \"link-down\""),
+        ("do = \"link-down\"", "do = \"link-dwn\""),
+        ("do = \"link-down\"", "do = 7"),
+        ("do = \"link-down\"\n", ""),
+        ("time = \"10s\"\ndo = \"link-down\"", "do = \"link-down\""),
+        ("check = \"fates\"", "check = \"fate\""),
+        ("check = \"fates\"\n", ""),
+        ("at_least = 100", "at_last = 100"),
+        ("at_least = 100\n", ""),
+        ("ping =", "pong ="),
+        ("[[monitor.task]]", "[monitor.task]"),
+    ]));
+}
+
+#[test]
+fn units_and_types() {
+    assert_reads!(report(&[
+        ("delay = \"10ms\"", "delay = 10"),
+        ("delay = \"10ms\"", "delay = \"10\""),
+        ("delay = \"10ms\"", "delay = \"10 ms\""),
+        ("loss = \"1%\"", "loss = \"0.01\""),
+        ("loss = \"1%\"", "loss = \"101%\""),
+        ("loss = \"1%\"", "rate = \"10Mb\""),
+        ("rate = \"50/s\"", "rate = \"50\""),
+        ("rate = \"50/s\"", "rate = \"0/s\""),
+        ("239.1.1.1", "239.1.1"),
+        ("cost = 20", "cost = 70000"),
+        ("parallel = 2", "parallel = \"two\""),
+        ("time = \"10s\"", "time = 10"),
+        ("at_least = \"99%\"", "at_least = 0.99"),
+    ]));
+}
+
+#[test]
+fn topology() {
+    assert_reads!(report(&[
+        ("ends = \"PE1-P\"", "ends = \"PE1-PP\""),
+        ("ends = \"PE1-P\"", "ends = \"P-P\""),
+        ("ends = \"PE2-P\"", "ends = \"P-PE1\""),
+        ("ends = \"PE2-P\"", "ends = \"PE2\""),
+        ("[[link]]\nends = \"PE2-P\"\ncost = 20\n", ""),
+        ("ends = \"PE1-CE1\"", "ends = \"P-CE1\""),
+        ("ends = \"CE2-H2\"", "ends = \"CE2-H2\"\ncost = 3"),
+        (
+            "ends = \"CE2-H2\"",
+            "ends = \"CE2-H2\"\n[[link]]\nends = \"CE1-H2\""
+        ),
+        (
+            "PE1 = { role = \"pe\" }",
+            "PE1 = { role = \"pe\" }\nMON2 = { role = \"monitor\" }"
+        ),
+        (
+            "impair = { delay = \"10ms\", loss = \"1%\" }",
+            "impair_to = { PE2 = { loss = \"1%\" } }"
+        ),
+        ("rp = \"P\"", "rp = \"MON\""),
+        ("rp = \"P\"", "rp = \"P\"\npim_hello = \"1500ms\""),
+        (
+            "H2 = { role = \"host\" }",
+            "H2 = { role = \"host\" }\nextraordinary = { role = \"p\" }"
+        ),
+    ]));
+}
+
+#[test]
+fn mvpns_and_tunnels() {
+    assert_reads!(report(&[
+        ("239.1.1.1", "10.1.1.1"),
+        ("239.1.1.1", "225.1.1.1"),
+        ("rp = \"P\"", ""),
+        (
+            "239.1.1.1\"",
+            "232.1.1.1\"\n[mvpn.blue]\ndefault_mdt = \"232.1.1.1\"\nsites_without_ce = [\"PE1\", \"PE2\"]\n[mvpn.green]\ndefault_mdt = \"232.1.1.2\""
+        ),
+        (
+            "sites = { PE1 = \"CE1\", PE2 = \"CE2\" }",
+            "sites = { PE1 = \"CE1\" }"
+        ),
+        (
+            "sites = { PE1 = \"CE1\", PE2 = \"CE2\" }",
+            "sites = { PE1 = \"CE2\", PE2 = \"CE1\" }"
+        ),
+        (
+            "sites = { PE1 = \"CE1\", PE2 = \"CE2\" }",
+            "sites = { PE1 = \"CE1\", P = \"CE2\" }"
+        ),
+        ("customer_rp = \"PE1\"", "customer_rp = \"PE3\""),
+        ("name = \"b\"\nat = \"PE2\"", "name = \"b\"\nat = \"CE2\""),
+        ("name = \"b\"\nat = \"PE2\"", "name = \"a1\"\nat = \"PE2\""),
+        ("parallel = 2", "parallel = 0"),
+        ("parallel = 2", "igmp = 1"),
+        ("parallel = 2", "present = false"),
+        ("name = \"a\"", "name = \"tunnel-number\""),
+    ]));
+}
+
+#[test]
+fn ssm_needs_what_it_needs() {
+    let ssm = GOOD.replace("239.1.1.1", "232.1.1.1");
+    let parse = |text: String| {
+        Scenario::parse("ssm.toml", &text)
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(parse(ssm.clone()), Ok(()));
+    let over_pimd = parse(ssm.replace("rp = \"P\"", "routers = \"pimd\"")).unwrap_err();
+    let by_igmpv2 = parse(ssm.replace("name = \"b\"", "name = \"b\"\nigmp = 2")).unwrap_err();
+    assert_reads!(format!("{over_pimd}\n{by_igmpv2}"));
+}
+
+#[test]
+fn impairments() {
+    assert_reads!(report(&[
+        (
+            "loss = \"1%\"",
+            "loss = \"1%\", burst = { p = \"1%\", r = \"20%\" }"
+        ),
+        ("loss = \"1%\"", "burst = { p = \"0%\", r = \"20%\" }"),
+        ("delay = \"10ms\"", "reorder = \"5%\""),
+        ("loss = \"1%\"", "jitter = \"20ms\""),
+        ("loss = \"1%\"", "distribution = \"normal\""),
+        ("delay = \"10ms\"", "queue_packets = 10"),
+        ("tunnel = \"b\"", "tunnel = \"bb\""),
+    ]));
+}
+
+#[test]
+fn traffic_and_tasks() {
+    assert_reads!(report(&[
+        ("at = \"CE1\"", "at = \"PE1\""),
+        ("at = \"CE1\"", "at = \"H2\""),
+        ("group = \"239.9.9.9\"", "group = \"224.0.0.5\""),
+        (
+            "at = \"H2\"\ngroup = \"239.9.9.9\"",
+            "at = \"H2\"\ngroup = \"232.9.9.9\""
+        ),
+        ("at = \"H2\"", "at = \"H2\"\nsource = \"s2\""),
+        ("rate = \"50/s\"", "rate = \"50/s\"\nsize_bytes = 20"),
+        (
+            "rate = \"50/s\"",
+            "rate = \"50/s\"\nstart = \"20s\"\nstop = \"15s\""
+        ),
+        ("mvpn = \"red\"", "mvpn = \"rad\""),
+        ("mvpn = \"red\"", "mvpn = \"red\"\ngroup = \"239.1.1.1\""),
+        ("mvpn = \"red\"\n", ""),
+        ("senders = [\"a*\"]", "senders = [\"c*\"]"),
+        ("senders = [\"a*\"]", "senders = [\"a1\", \"a3\"]"),
+        ("senders = [\"a*\"]", "senders = [\"b\"]"),
+        ("rate = \"20/s\"", "rate = \"20/s\"\nstop = \"29s\""),
+        ("rate = \"20/s\"", "rate = \"20/s\"\nwarmup = \"28s\""),
+        ("MON = { role = \"monitor\" }", "MON = { role = \"host\" }"),
+    ]));
+}
+
+#[test]
+fn timeline_and_expectations() {
+    assert_reads!(report(&[
+        ("time = \"10s\"", "time = \"40s\""),
+        ("link = \"PE1-P\"", "link = \"P-PE1\""),
+        ("do = \"link-up\"", "do = \"link-down\""),
+        (
+            "do = \"link-up\"\nlink = \"PE1-P\"",
+            "do = \"node-restart\"\nnode = \"PE1\""
+        ),
+        (
+            "do = \"link-up\"\nlink = \"PE1-P\"",
+            "do = \"node-kill\"\nnode = \"CE1\""
+        ),
+        (
+            "do = \"link-up\"\nlink = \"PE1-P\"",
+            "do = \"task-stop\"\ntask = \"blue\""
+        ),
+        (
+            "do = \"link-up\"\nlink = \"PE1-P\"",
+            "do = \"impair-link\"\nlink = \"PE1-P\"\nto = \"PE2\"\nimpair = {}"
+        ),
+        (
+            "do = \"link-up\"\nlink = \"PE1-P\"",
+            "do = \"tunnel-add\"\ntunnel = \"b\""
+        ),
+        (
+            "do = \"link-up\"\nlink = \"PE1-P\"",
+            "do = \"clock-step\"\nby = \"0s\""
+        ),
+        (
+            "task = \"red-mdt\"\nat_least = 100",
+            "task = \"red\"\nat_least = 100"
+        ),
+        ("from = \"12s\"", "from = \"19s\""),
+        ("until = \"18s\"", "until = \"18s\"\nreceiver = \"a1\""),
+        ("at_most = \"100%\"", "at_most = \"90%\""),
+        (
+            "check = \"fates\"\ntask = \"red-mdt\"\nat_least = 100",
+            "check = \"log-lost-before-kill\"\nat_most = \"1s\""
+        ),
+        (
+            "check = \"fates\"\ntask = \"red-mdt\"\nat_least = 100",
+            "check = \"delivered\"\nsource = \"s1\"\nreceiver = \"r1\"\nat_least = \"1%\"\nat_most = \"2%\"",
+        ),
+    ]));
+}
+
+#[test]
+fn a_scenario_that_expects_nothing() {
+    let text = &GOOD[..GOOD.find("[[expect]]").expect("it has one")];
+    assert_reads!(Scenario::parse("empty.toml", text).unwrap_err());
+}
