@@ -1,0 +1,220 @@
+//! The command line of `mvpnlab`.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "Exit codes: 0 every expectation held · 1 an expectation failed · 2 the command line or a scenario \
+is wrong, nothing was run · 3 infrastructure: a lab went wrong, results could not be written, or nothing was judged. \
+Infrastructure outranks failure.";
+
+/// Puts a multicast VPN monitor under scripted scenarios, against a truth that knows every packet.
+#[derive(Debug, Parser)]
+#[command(name = "mvpnlab", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `mvpnlab` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs scenarios and judges the monitor.
+    Run(Run),
+    /// Runs a report's scenario again, with its seed, and compares the two reports byte by byte.
+    Replay(Replay),
+    /// Runs monitors with planted faults: each must fail the scenario that names it, and pass without the fault.
+    Faults(Faults),
+    /// Reads and checks scenarios; runs nothing.
+    Check {
+        /// Scenario files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Describes what a scenario would build.
+    Plan {
+        /// The scenario file.
+        file: PathBuf,
+        /// As JSON, complete with router configurations.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says what this host can do, and what to do about what it cannot.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Builds the sealed lab's image, or shows it.
+    Image {
+        /// Removes images and warm labs that are no longer current.
+        #[arg(long)]
+        gc: bool,
+    },
+    /// The sealed lab's init; not for people.
+    #[command(hide = true)]
+    Guest,
+    /// A shell in a sealed lab, over QEMU's console.
+    #[command(hide = true)]
+    GuestShell {
+        /// Commands instead of a prompt.
+        #[arg(trailing_var_arg = true)]
+        command: Vec<String>,
+    },
+}
+
+/// Options of everything that runs labs.
+#[derive(Debug, Clone, Args)]
+pub struct Labs {
+    /// Labs side by side; the number of cores unless told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Boots and converges every lab anew instead of forking a warm one.
+    #[arg(long)]
+    pub cold: bool,
+    /// Runs in this host's own kernel (needs root and its features) instead of the sealed lab.
+    #[arg(long)]
+    pub native: bool,
+    /// The monitor's executable; `vmscope` beside mvpnlab unless told.
+    #[arg(long, value_name = "PATH")]
+    pub monitor: Option<PathBuf>,
+    /// Colours on the terminal.
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// `mvpnlab run`.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Scenario files, and folders that are searched for them.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1, conflicts_with = "seeds")]
+    pub seed: u64,
+    /// Every scenario with every seed from A to B, both included.
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub seeds: Option<RangeInclusive<u64>>,
+    /// The I-th of N parts of the suite, from 1.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Where reports go, a folder for each run.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// One JUnit file for all runs.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Reports as a JSON array on standard output, instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// Keeps captures per link, router configurations and logs under --out.
+    #[arg(long, requires = "out")]
+    pub keep: bool,
+    /// Asks a monitor that was built with planted faults for this one.
+    #[arg(long, value_name = "NAME")]
+    pub fault: Option<String>,
+    /// How labs are run.
+    #[command(flatten)]
+    pub labs: Labs,
+}
+
+/// `mvpnlab replay`.
+#[derive(Debug, Clone, Args)]
+pub struct Replay {
+    /// A `report.json` of an earlier run.
+    pub report: PathBuf,
+    /// Where the new report goes.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How labs are run.
+    #[command(flatten)]
+    pub labs: Labs,
+}
+
+/// `mvpnlab faults`.
+#[derive(Debug, Clone, Args)]
+pub struct Faults {
+    /// The catalogue of faults.
+    #[arg(default_value = "scenarios/faults.toml")]
+    pub catalogue: PathBuf,
+    /// Only these.
+    #[arg(long = "only", value_name = "NAME")]
+    pub only: Vec<String>,
+    /// The monitor built with planted faults; `target/planted/release/vmscope` unless told.
+    #[arg(long, value_name = "PATH")]
+    pub planted: Option<PathBuf>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where reports go.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How labs are run.
+    #[command(flatten)]
+    pub labs: Labs,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// One part of a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which, from 1.
+    pub index: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+/// Reads `A..B`.
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let numbers = text.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    match numbers {
+        Some((a, b)) if a <= b => Ok(a..=b),
+        Some((a, b)) => Err(format!("{a} is after {b}: write the smaller seed first")),
+        None => Err("write two whole numbers, as in 1..20".into()),
+    }
+}
+
+/// Reads `I/N`.
+fn shard(text: &str) -> Result<Shard, String> {
+    let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
+        Some((_, of)) => Err(format!("there are parts 1 to {of} of {of}")),
+        None => Err("write a part and the number of parts, as in 1/4".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_and_shards_are_read_or_refused() {
+        assert_eq!(seeds("3..7"), Ok(3..=7));
+        assert_eq!(shard("2/4"), Ok(Shard { index: 2, of: 4 }));
+        for bad in ["", "3", "7..3", "a..b", "1..", "-1..2"] {
+            assert!(seeds(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0/4", "5/4", "1", "x/y", "1/0"] {
+            assert!(shard(bad).is_err(), "{bad}");
+        }
+    }
+}

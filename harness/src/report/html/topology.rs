@@ -1,0 +1,157 @@
+//! The lab drawn: nodes by role, links with their impairments and their losses, the monitor's tunnels.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::layout;
+use crate::report::format::percent;
+use crate::report::{Direction, Link, Topology};
+
+const WIDTH: f64 = 1100.0;
+const MARGIN_X: f64 = 80.0;
+const MARGIN_Y: f64 = 44.0;
+
+/// The drawing.
+pub fn draw(topology: &Topology) -> Markup {
+    let index: BTreeMap<&str, usize> = topology.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();
+    let edges: Vec<(usize, usize, f64)> = topology
+        .links
+        .iter()
+        .filter_map(|link| Some((*index.get(link.a.as_str())?, *index.get(link.b.as_str())?, length(topology, link))))
+        .collect();
+    let at: Vec<(f64, f64)> = layout::place(topology.nodes.len(), &edges)
+        .into_iter()
+        .map(|(x, y)| (MARGIN_X + x * (WIDTH - 2.0 * MARGIN_X), MARGIN_Y + y * (WIDTH - 2.0 * MARGIN_X)))
+        .collect();
+    let height = MARGIN_Y + at.iter().fold(0.0, |lowest: f64, (_, y)| lowest.max(*y));
+    let ends = topology.links.iter().filter_map(|link| {
+        Some((link, at[*index.get(link.a.as_str())?], at[*index.get(link.b.as_str())?]))
+    });
+    let ends: Vec<_> = ends.collect();
+    html! {
+        svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label="topology" {
+            @for (link, a, b) in &ends { (line(link, *a, *b)) }
+            @for tunnel in tunnels(topology, &index, &at) { (tunnel) }
+            @for (link, a, b) in &ends { (labels(link, *a, *b)) }
+            @for (node, at) in topology.nodes.iter().zip(&at) { (box_of(&node.name, &node.role, &subtitle(topology, node), *at)) }
+        }
+    }
+}
+
+/// Colours explained.
+pub fn legend() -> Markup {
+    let colours = [("P", "--p"), ("PE", "--pe"), ("CE", "--ce"), ("host", "--host"), ("monitor", "--monitor")];
+    html! {
+        div.legend {
+            @for (name, colour) in colours { span { i style=(format!("background:var({colour})")) {} (name) } }
+            span { i style="background:var(--bad)" {} "link that lost packets; its loss beside the impairment" }
+            span { i style="background:var(--claim)" {} "monitor tunnel" }
+        }
+    }
+}
+
+/// Links inside the backbone are drawn longer than those to customers, hosts and the monitor.
+fn length(topology: &Topology, link: &Link) -> f64 {
+    let backbone = |name: &str| topology.nodes.iter().any(|n| n.name == name && matches!(n.role.as_str(), "p" | "pe"));
+    if backbone(&link.a) && backbone(&link.b) { 1.3 } else { 0.9 }
+}
+
+fn lost(direction: &Direction) -> Option<f64> {
+    (direction.lost > 0).then(|| direction.lost as f64 / direction.entered.max(1) as f64)
+}
+
+fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
+    let worst = [&link.to_a, &link.to_b].into_iter().filter_map(lost).fold(0.0, f64::max);
+    let (colour, width) = if worst > 0.0 { ("var(--bad)", 2.0 + 20.0 * worst.min(0.2)) } else { ("var(--quiet)", 1.6) };
+    html! {
+        line x1=(px(a.0)) y1=(px(a.1)) x2=(px(b.0)) y2=(px(b.1)) stroke=(colour) stroke-width=(px(width)) {
+            title { (link.a) "–" (link.b) }
+        }
+    }
+}
+
+/// What is done to each direction, written at the third of the link nearest to where it comes from.
+fn labels(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
+    let same = link.to_a.impairment == link.to_b.impairment && lost(&link.to_a).is_none() && lost(&link.to_b).is_none();
+    let at = |share: f64| (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share);
+    html! {
+        @if same {
+            (label(&link.to_b.impairment, at(0.5)))
+        } @else {
+            (label(&towards(&link.b, &link.to_b), at(0.34)))
+            (label(&towards(&link.a, &link.to_a), at(0.68)))
+        }
+    }
+}
+
+fn towards(node: &str, direction: &Direction) -> String {
+    let loss = lost(direction).map(|share| format!("lost {}", percent(share)));
+    let parts: Vec<String> =
+        [direction.impairment.clone()].into_iter().filter(|text| !text.is_empty()).chain(loss).collect();
+    if parts.is_empty() { String::new() } else { format!("→{node} {}", parts.join(", ")) }
+}
+
+fn label(text: &str, (x, y): (f64, f64)) -> Markup {
+    if text.is_empty() {
+        return html! {};
+    }
+    html! {
+        text x=(px(x)) y=(px(y + 4.0)) text-anchor="middle" font-size="11.5" fill="var(--ink)"
+            stroke="var(--card)" stroke-width="4" paint-order="stroke" stroke-linejoin="round" { (text) }
+    }
+}
+
+/// One arc a router, monitor to router; parallel tunnels are counted.
+fn tunnels(topology: &Topology, index: &BTreeMap<&str, usize>, at: &[(f64, f64)]) -> Vec<Markup> {
+    let Some(monitor) = topology.nodes.iter().position(|node| node.role == "monitor") else { return Vec::new() };
+    let mut routers: Vec<&str> = topology.tunnels.iter().map(|tunnel| tunnel.at.as_str()).collect();
+    routers.dedup();
+    let arc = |router: &str| {
+        let (from, to) = (at[monitor], at[*index.get(router)?]);
+        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+        let bend = ((from.0 + to.0) / 2.0 - dy * 0.16, (from.1 + to.1) / 2.0 + dx * 0.16);
+        let path = format!("M{} {}Q{} {} {} {}", px(from.0), px(from.1), px(bend.0), px(bend.1), px(to.0), px(to.1));
+        let names: Vec<&str> =
+            topology.tunnels.iter().filter(|tunnel| tunnel.at == router).map(|tunnel| tunnel.name.as_str()).collect();
+        Some(html! {
+            path d=(path) fill="none" stroke="var(--claim)" stroke-width="1.5" stroke-dasharray="5 4" opacity="0.75" {
+                title { "tunnels " (names.join(", ")) }
+            }
+        })
+    };
+    routers.into_iter().filter_map(arc).collect()
+}
+
+fn subtitle(topology: &Topology, node: &crate::report::Node) -> String {
+    let tunnels = topology.tunnels.iter().filter(|tunnel| tunnel.at == node.name).count();
+    let count = match tunnels {
+        0 => None,
+        1 => Some("1 tunnel".to_owned()),
+        n => Some(format!("{n} tunnels")),
+    };
+    let mvpns = (!node.mvpns.is_empty()).then(|| node.mvpns.join(" "));
+    [mvpns, count].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+fn box_of(name: &str, role: &str, subtitle: &str, (x, y): (f64, f64)) -> Markup {
+    let widest = (name.chars().count() as f64 * 9.5).max(subtitle.chars().count() as f64 * 5.8);
+    let (width, height) = (widest + 22.0, if subtitle.is_empty() { 30.0 } else { 42.0 });
+    let corner = if matches!(role, "p" | "pe") { height / 2.0 } else { 5.0 };
+    html! {
+        g {
+            rect x=(px(x - width / 2.0)) y=(px(y - height / 2.0)) width=(px(width)) height=(px(height)) rx=(px(corner))
+                fill=(format!("var(--{role})")) stroke="var(--card)" stroke-width="2" {}
+            text x=(px(x)) y=(px(y + if subtitle.is_empty() { 5.0 } else { -2.0 })) text-anchor="middle" font-size="14.5"
+                font-weight="650" fill="var(--ink)" { (name) }
+            @if !subtitle.is_empty() {
+                text x=(px(x)) y=(px(y + 13.0)) text-anchor="middle" font-size="10.5" fill="var(--ink)" opacity="0.8" { (subtitle) }
+            }
+        }
+    }
+}
+
+/// A coordinate in tenths of a pixel.
+fn px(value: f64) -> String {
+    format!("{value:.1}")
+}

@@ -1,0 +1,150 @@
+//! The labs of a suite: one place, one monitor, any number of runs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mvpnlab_emulator::place::{DEFAULT_MEMORY_MIB, Execution, Files, PlaceError, Sealed, Start};
+use sha2::{Digest as _, Sha256};
+
+use super::one::Ran;
+use super::progress::Progress;
+use super::suite::Case;
+use crate::cli;
+use crate::report::Built;
+use crate::verdict::Verdict;
+
+/// Real time a run may take, warm-up of its lab included, before it counts as hung.
+const DEADLINE_BASE: Duration = Duration::from_secs(300);
+/// And this much more for each second of the scenario: virtual time is mostly faster than real time.
+const DEADLINE_FACTOR: u32 = 4;
+
+/// What all runs of a command share.
+pub struct Setup {
+    monitor: Vec<u8>,
+    built: Built,
+    fault: Option<String>,
+    start: Start,
+    native: bool,
+}
+
+impl Setup {
+    /// Finds and reads the monitor under test. The error is for the user.
+    pub fn of(labs: &cli::Labs, fault: Option<&str>) -> Result<Self, String> {
+        let own = std::env::current_exe().map_err(|error| format!("cannot find our own executable: {error}"))?;
+        let path = labs.monitor.clone().unwrap_or_else(|| own.with_file_name("vmscope"));
+        let monitor = read(&path).map_err(|error| {
+            format!("cannot read the monitor {}: {error}; build it with `cargo build -p vmscope`, or name it with --monitor", path.display())
+        })?;
+        let own = read(&own).map_err(|error| format!("cannot read our own executable {}: {error}", own.display()))?;
+        let built = Built { image: String::new(), mvpnlab: sha256(&own), monitor: sha256(&monitor) };
+        let start = if labs.cold { Start::Cold } else { Start::Warm };
+        Ok(Self { monitor, built, fault: fault.map(str::to_owned), start, native: labs.native })
+    }
+
+    fn topology(&self, case: &Case) -> Result<Files, serde_json::Error> {
+        Ok(Files::from([("plan.json".into(), serde_json::to_vec(&case.plan)?)]))
+    }
+
+    fn job(&self, case: &Case, seed: u64) -> Result<Files, serde_json::Error> {
+        let mut job = Files::from([
+            ("scenario.json".into(), serde_json::to_vec(&case.scenario)?),
+            ("seed".into(), seed.to_string().into_bytes()),
+            ("bin/vmscope".into(), self.monitor.clone()),
+        ]);
+        if let Some(fault) = &self.fault {
+            job.insert("fault".into(), fault.clone().into_bytes());
+        }
+        Ok(job)
+    }
+}
+
+fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
+/// SHA-256, lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where labs run, or why they cannot.
+enum Place {
+    Sealed(Box<Sealed>),
+    Native,
+    Missing(String),
+}
+
+/// The labs of a suite.
+pub struct Labs<'a> {
+    setup: &'a Setup,
+    place: Place,
+    built: Built,
+}
+
+impl<'a> Labs<'a> {
+    /// Opens the place. When it cannot be opened every run says so: a suite's results are complete even then.
+    pub fn open(setup: &'a Setup, progress: &Progress) -> Self {
+        let place = if setup.native {
+            Place::Native
+        } else {
+            match Sealed::open(&mut |line| progress.line("image", line)) {
+                Ok(sealed) => Place::Sealed(Box::new(sealed)),
+                Err(error) => Place::Missing(error.to_string()),
+            }
+        };
+        let image = match &place {
+            Place::Sealed(sealed) => sealed.image().manifest.id.clone(),
+            Place::Native => "native".into(),
+            Place::Missing(_) => String::new(),
+        };
+        Self { setup, built: Built { image, ..setup.built.clone() }, place }
+    }
+
+    /// What ran, for reports.
+    pub fn built(&self) -> &Built {
+        &self.built
+    }
+
+    /// The planted fault asked for.
+    pub fn fault(&self) -> Option<&str> {
+        self.setup.fault.as_deref()
+    }
+
+    /// Runs one scenario with one seed and judges it.
+    pub fn run(&self, case: &Case, seed: u64, progress: &Progress) -> Ran {
+        let label = format!("{} seed {seed}", case.name);
+        match self.execute(case, seed, &mut |line| progress.line(&label, line)) {
+            Ok(observation) => Ran::judged(self, case, seed, observation),
+            Err(verdict) => Ran::unjudged(self, case, seed, verdict),
+        }
+    }
+
+    fn execute(&self, case: &Case, seed: u64, log: &mut dyn FnMut(&str)) -> Result<Files, Verdict> {
+        let unsound = |what: String| Verdict::Infrastructure { what };
+        let topology = self.setup.topology(case).map_err(|error| unsound(error.to_string()))?;
+        let job = self.setup.job(case, seed).map_err(|error| unsound(error.to_string()))?;
+        let virtual_seconds = Duration::from_nanos(case.scenario.duration.ns);
+        let execution = Execution {
+            topology: &topology,
+            job: &job,
+            seed,
+            deadline: DEADLINE_BASE + virtual_seconds * DEADLINE_FACTOR,
+            start: self.setup.start,
+            memory_mib: case.scenario.memory_mib.max(DEFAULT_MEMORY_MIB),
+        };
+        match &self.place {
+            Place::Sealed(sealed) => sealed.execute(&execution, log).map_err(|error| unsound(error.to_string())),
+            Place::Native => native(&execution, log),
+            Place::Missing(why) => Err(unsound(why.clone())),
+        }
+    }
+}
+
+fn native(execution: &Execution, log: &mut dyn FnMut(&str)) -> Result<Files, Verdict> {
+    let mut program = crate::program::LabProgram::default();
+    mvpnlab_emulator::place::native::execute(execution, &mut program, log).map_err(|error| match error {
+        PlaceError::NativeMissing(_) => Verdict::Skipped { reason: error.to_string() },
+        other => Verdict::Infrastructure { what: other.to_string() },
+    })
+}
