@@ -71,15 +71,13 @@ impl<'a> Content<'a> {
         if !probe::Packet::is_claimed_by(datagram.payload()) {
             return Ok(Self::Udp(datagram));
         }
-        // A probe that was damaged on the way is a lost probe: without its checksum nobody could tell.
-        let checksum = Field {
-            protocol: Protocol::Udp,
-            name: "checksum",
-            offset: 6,
-        };
+        // A probe that was damaged on the way is a lost probe: without its checksum nobody could tell,
+        // and a length that fits the packet's leaves no bytes uncovered.
+        let checksum = udp_field("checksum", 6);
         let expected = Expected::Words("a checksum: probes always carry one");
         checksum.holds(datagram.checksum().is_some(), expected, 0u8)?;
         let datagram = udp::Packet::new_checked(packet.payload())?;
+        udp_field("length", 4).equals(packet.payload().len() as u64, datagram.length())?;
         let udp = udp::Repr::parse(&datagram, packet.src(), packet.dst())?;
         let probe = probe::Packet::new_checked(datagram.payload())
             .map_err(|e| e.within(udp::HEADER_LEN))?;
@@ -87,6 +85,14 @@ impl<'a> Content<'a> {
             udp,
             probe: probe::Repr::parse(&probe),
         })
+    }
+}
+
+const fn udp_field(name: &'static str, offset: usize) -> Field {
+    Field {
+        protocol: Protocol::Udp,
+        name,
+        offset,
     }
 }
 

@@ -1,0 +1,129 @@
+//! `parse(emit(x)) == x`, and not one byte is written behind the packet.
+
+use proptest::prelude::*;
+use vmscope_wire::{
+    Content, EchoPacket, EchoRepr, EtherType, EthernetPacket, EthernetRepr, GrePacket, GreRepr,
+    IcmpPacket, IcmpRepr, IgmpPacket, IgmpRepr, Inner, Ipv4Packet, Ipv4Repr, MacAddress,
+    ProbePacket, ProbeRepr, RtpPacket, RtpRepr, UdpPacket, UdpRepr, decapsulate,
+};
+
+use crate::strategies::*;
+
+fn with_payload<H: std::fmt::Debug, S: Strategy<Value = H>>(
+    header: impl Fn(usize) -> S,
+) -> impl Strategy<Value = (H, Vec<u8>)> {
+    bytes(60).prop_flat_map(move |payload| (header(payload.len()), Just(payload)))
+}
+
+proptest! {
+    #[test]
+    fn ipv4_header((repr, payload) in with_payload(ipv4)) {
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b, copy_of(&payload)));
+        let packet = Ipv4Packet::new_checked(&bytes)?;
+        prop_assert_eq!(Ipv4Repr::parse(&packet)?, repr);
+        prop_assert_eq!(packet.payload(), payload);
+    }
+
+    #[test]
+    fn udp_datagram((repr, payload) in with_payload(udp), src in address(), dst in address()) {
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b, src, dst, copy_of(&payload)));
+        let packet = UdpPacket::new_checked(&bytes)?;
+        prop_assert_eq!(UdpRepr::parse(&packet, src, dst)?, repr);
+        prop_assert_eq!(packet.payload(), payload);
+    }
+
+    #[test]
+    fn gre_packet((repr, payload) in with_payload(gre)) {
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b, copy_of(&payload)));
+        let packet = GrePacket::new_checked(&bytes)?;
+        prop_assert_eq!(GreRepr::parse(&packet)?, repr);
+        prop_assert_eq!(packet.payload(), payload);
+    }
+
+    #[test]
+    fn icmp_message(message in icmp()) {
+        let repr = message.repr();
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+        prop_assert_eq!(IcmpRepr::parse(&IcmpPacket::new_checked(&bytes)?)?, repr);
+    }
+
+    #[test]
+    fn igmp_message(message in igmp()) {
+        let records = message.records();
+        let repr = message.repr(&records);
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+        prop_assert_eq!(IgmpRepr::parse(&IgmpPacket::new_checked(&bytes)?)?, repr);
+    }
+
+    #[test]
+    fn probe_header(repr in probe(), padding in 0usize..40) {
+        let bytes = written(repr.buffer_len() + padding, |b| repr.emit(b));
+        prop_assert_eq!(ProbeRepr::parse(&ProbePacket::new_checked(&bytes)?), repr);
+        prop_assert!(bytes[repr.buffer_len()..].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn echo_header(repr in echo()) {
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+        prop_assert_eq!(EchoRepr::parse(&EchoPacket::new_checked(&bytes)?), repr);
+        prop_assert_eq!(&bytes, &repr.to_bytes());
+    }
+
+    #[test]
+    fn rtp_header(repr in rtp()) {
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+        prop_assert_eq!(RtpRepr::parse(&RtpPacket::new_checked(&bytes)?), repr);
+    }
+
+    #[test]
+    fn ethernet_header(dst: [u8; 6], src: [u8; 6], ethertype in 0x600u16..) {
+        let ethertype = EtherType::from(ethertype);
+        let tagged = matches!(ethertype, EtherType::Vlan | EtherType::ServiceVlan);
+        prop_assume!(!tagged);
+        let repr = EthernetRepr { dst: MacAddress(dst), src: MacAddress(src), ethertype };
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+        prop_assert_eq!(EthernetRepr::parse(&EthernetPacket::new_checked(&bytes)?), repr);
+    }
+
+    #[test]
+    fn probe_through_a_tunnel((outer, probe, bytes) in tunnelled_probe()) {
+        let packet = decapsulate(&bytes)?;
+        prop_assert_eq!((packet.src(), packet.dst()), (outer.ip.src, outer.ip.dst));
+        prop_assert_eq!((packet.key(), packet.gre.sequence()), (outer.key, outer.sequence));
+        let Content::Probe { probe: found, .. } = packet.content()? else {
+            return Err(TestCaseError::fail("not a probe"));
+        };
+        prop_assert_eq!(found, probe);
+    }
+
+    #[test]
+    fn igmp_through_a_tunnel(outer in outer(), src in address(), message in igmp()) {
+        let records = message.records();
+        let message = message.repr(&records);
+        let bytes = in_tunnel(&outer, &Inner::Igmp { src, message });
+        let packet = decapsulate(&bytes)?;
+        prop_assert_eq!(packet.content()?, Content::Igmp(message));
+        prop_assert_eq!((packet.inner.src(), packet.inner.ttl()), (src, 1));
+        prop_assert!(packet.inner.has_router_alert());
+    }
+
+    #[test]
+    fn icmp_through_a_tunnel(outer in outer(), ip in addressing(), message in icmp()) {
+        let message = message.repr();
+        let bytes = in_tunnel(&outer, &Inner::Icmp { ip, message });
+        prop_assert_eq!(decapsulate(&bytes)?.content()?, Content::Icmp(message));
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small_is_an_error_and_a_larger_one_is_left_alone(
+        (outer, _, bytes) in tunnelled_probe(), ip in addressing(), message in icmp(),
+    ) {
+        let inner = Inner::Icmp { ip, message: message.repr() };
+        let mut buffer = vec![0xa5; bytes.len() + 400];
+        let length = vmscope_wire::encapsulate(&outer, &inner, &mut buffer)?;
+        prop_assert!(buffer[length..].iter().all(|&byte| byte == 0xa5));
+        for room in 0..length {
+            prop_assert!(vmscope_wire::encapsulate(&outer, &inner, &mut buffer[..room]).is_err());
+        }
+    }
+}
