@@ -17,20 +17,31 @@ pub fn pack(files: &Files) -> Result<Vec<u8>, String> {
         let added = archive.append_data(&mut header, path, content.as_slice());
         added.map_err(|e| format!("could not pack the file named {path:?}: {e}"))?;
     }
-    archive.into_inner().map_err(|e| format!("could not end the archive: {e}"))
+    archive
+        .into_inner()
+        .map_err(|e| format!("could not end the archive: {e}"))
 }
 
 /// Unpacks what [`pack`] made.
 pub fn unpack(bytes: &[u8]) -> Result<Files, String> {
     let mut files = Files::new();
     let mut archive = tar::Archive::new(bytes);
-    let entries = archive.entries().map_err(|e| format!("could not read the archive: {e}"))?;
+    let entries = archive
+        .entries()
+        .map_err(|e| format!("could not read the archive: {e}"))?;
     for entry in entries {
-        let mut entry = entry.map_err(|e| format!("could not read an entry of the archive: {e}"))?;
-        let path = entry.path().map_err(|e| format!("an entry's name is broken: {e}"))?.to_string_lossy().into_owned();
+        let mut entry =
+            entry.map_err(|e| format!("could not read an entry of the archive: {e}"))?;
+        let path = entry
+            .path()
+            .map_err(|e| format!("an entry's name is broken: {e}"))?
+            .to_string_lossy()
+            .into_owned();
         // The size is the archive's claim: it decides nothing before the bytes are there.
         let mut content = Vec::new();
-        entry.read_to_end(&mut content).map_err(|e| format!("could not read {path:?} from the archive: {e}"))?;
+        entry
+            .read_to_end(&mut content)
+            .map_err(|e| format!("could not read {path:?} from the archive: {e}"))?;
         files.insert(path, content);
     }
     Ok(files)
@@ -67,6 +78,10 @@ mod tests {
 
     #[test]
     fn a_path_that_leaves_the_archive_is_refused() {
-        assert!(pack(&Files::from([("../x".to_owned(), Vec::new())])).unwrap_err().contains("../x"));
+        assert!(
+            pack(&Files::from([("../x".to_owned(), Vec::new())]))
+                .unwrap_err()
+                .contains("../x")
+        );
     }
 }

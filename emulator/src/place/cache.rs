@@ -16,7 +16,11 @@ pub struct Cache {
 impl Cache {
     /// `MVPNLAB_CACHE`, else `XDG_CACHE_HOME/mvpnlab`, else `~/.cache/mvpnlab`.
     pub fn from_environment() -> Self {
-        let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let variable = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         let root = variable("MVPNLAB_CACHE")
             .or_else(|| variable("XDG_CACHE_HOME").map(|p| p.join("mvpnlab")))
             .or_else(|| variable("HOME").map(|p| p.join(".cache/mvpnlab")))
@@ -54,12 +58,14 @@ pub struct Lock {
 impl Lock {
     /// Waits until nobody else holds the lock.
     pub fn exclusive(path: &Path) -> io::Result<Self> {
-        Self::take(path, FlockArg::LockExclusive).and_then(|lock| lock.ok_or_else(|| Errno::EWOULDBLOCK.into()))
+        Self::take(path, FlockArg::LockExclusive)
+            .and_then(|lock| lock.ok_or_else(|| Errno::EWOULDBLOCK.into()))
     }
 
     /// Waits until nobody holds the lock exclusively; any number may share it.
     pub fn shared(path: &Path) -> io::Result<Self> {
-        Self::take(path, FlockArg::LockShared).and_then(|lock| lock.ok_or_else(|| Errno::EWOULDBLOCK.into()))
+        Self::take(path, FlockArg::LockShared)
+            .and_then(|lock| lock.ok_or_else(|| Errno::EWOULDBLOCK.into()))
     }
 
     /// Takes the lock if nobody holds it, else says so at once.
@@ -71,7 +77,11 @@ impl Lock {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
         loop {
             match Flock::lock(file, how) {
                 Ok(locked) => return Ok(Some(Self { _file: locked })),

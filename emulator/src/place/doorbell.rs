@@ -26,7 +26,9 @@ pub fn open() -> io::Result<()> {
 #[cfg(target_arch = "x86_64")]
 pub fn ring() {
     // SAFETY: a one-byte port write that touches no memory; `open` has made it legal, else it is a SIGSEGV.
-    unsafe { core::arch::asm!("out dx, al", in("dx") PORT, in("al") PANICKED, options(nostack, preserves_flags)) }
+    unsafe {
+        core::arch::asm!("out dx, al", in("dx") PORT, in("al") PANICKED, options(nostack, preserves_flags))
+    }
 }
 
 /// The sealed lab is an x86-64 machine; an executable for another one cannot be its init.

@@ -16,33 +16,55 @@ use super::shared_memory::TooLarge;
 pub enum PlaceError {
     #[error("no image for the sealed lab: {0}")]
     Image(#[from] ImageError),
-    #[error("`{program}` was not found or does not run ({reason}); install it (Debian or Ubuntu: `apt-get install qemu-system-x86`) or name it in MVPNLAB_QEMU")]
+    #[error(
+        "`{program}` was not found or does not run ({reason}); install it (Debian or Ubuntu: `apt-get install qemu-system-x86`) or name it in MVPNLAB_QEMU"
+    )]
     NoQemu { program: String, reason: String },
     #[error("the sealed lab was not done after {} s and was stopped; allow it more time, or see what it waited for\n{words}", .deadline.as_secs())]
-    Deadline { deadline: Duration, words: LastWords },
-    #[error("the sealed lab's kernel panicked; give it more memory if it ran out, else please report this\n{words}")]
+    Deadline {
+        deadline: Duration,
+        words: LastWords,
+    },
+    #[error(
+        "the sealed lab's kernel panicked; give it more memory if it ran out, else please report this\n{words}"
+    )]
     GuestPanic { words: LastWords },
     #[error("the sealed lab ended before its work was done\n{words}")]
     EarlyExit { words: LastWords },
     #[error("QEMU died ({status}); was it killed, or is the machine out of memory?\n{words}")]
-    QemuDied { status: ExitStatus, words: LastWords },
+    QemuDied {
+        status: ExitStatus,
+        words: LastWords,
+    },
     #[error("the sealed lab could not be {phase}: {message}\n{words}")]
-    Program { phase: Phase, message: String, words: LastWords },
+    Program {
+        phase: Phase,
+        message: String,
+        words: LastWords,
+    },
     #[error("the sealed lab's init failed: {message}\n{words}")]
     Guest { message: String, words: LastWords },
     #[error("{0}")]
     TooLarge(#[from] TooLarge),
     #[error("an archive for or from the sealed lab is broken: {0}")]
     Archive(String),
-    #[error("no space left while writing {path}; free some, run `mvpnlab image --gc`, or point MVPNLAB_CACHE at a larger disk")]
+    #[error(
+        "no space left while writing {path}; free some, run `mvpnlab image --gc`, or point MVPNLAB_CACHE at a larger disk"
+    )]
     NoSpace { path: PathBuf },
     #[error("could not {what} {path}: {source}")]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("{0}; is this QEMU 7.2 or newer?\n{1}")]
     Qmp(QmpError, LastWords),
     #[error("the guest's executable {path} cannot be used: {reason}")]
     Executable { path: PathBuf, reason: String },
-    #[error("this host cannot run labs in its own kernel:\n{0}\nUse the sealed place instead: it needs only QEMU")]
+    #[error(
+        "this host cannot run labs in its own kernel:\n{0}\nUse the sealed place instead: it needs only QEMU"
+    )]
     NativeMissing(String),
 }
 
@@ -50,8 +72,14 @@ impl PlaceError {
     /// Wraps an I/O error with what was attempted, and tells a full disk from the rest.
     pub fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path: path.into() },
-            _ => Self::Io { what, path: path.into(), source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { path: path.into() }
+            }
+            _ => Self::Io {
+                what,
+                path: path.into(),
+                source,
+            },
         }
     }
 }
@@ -91,14 +119,25 @@ pub const LAST_LINES: usize = 20;
 impl LastWords {
     /// The last lines of a text.
     pub fn tail(text: &str) -> Vec<String> {
-        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty())
+            .collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .collect()
     }
 }
 
 impl fmt::Display for LastWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [("log", &self.log), ("console", &self.console), ("QEMU", &self.qemu)];
+        let parts = [
+            ("log", &self.log),
+            ("console", &self.console),
+            ("QEMU", &self.qemu),
+        ];
         if parts.iter().all(|(_, lines)| lines.is_empty()) {
             return f.write_str("  (it said nothing)");
         }
@@ -122,14 +161,24 @@ mod tests {
     fn last_words_are_the_last_lines_only() {
         let text: String = (0..50).map(|n| format!("line {n}\r\n\n")).collect();
         let tail = LastWords::tail(&text);
-        assert_eq!((tail.len(), tail[0].as_str(), tail[19].as_str()), (20, "line 30", "line 49"));
+        assert_eq!(
+            (tail.len(), tail[0].as_str(), tail[19].as_str()),
+            (20, "line 30", "line 49")
+        );
         assert!(LastWords::tail("").is_empty());
     }
 
     #[test]
     fn an_error_reads_well() {
-        let words = LastWords { log: vec!["converged".into()], console: vec!["oops".into()], qemu: Vec::new() };
-        let error = PlaceError::Deadline { deadline: Duration::from_secs(5), words };
+        let words = LastWords {
+            log: vec!["converged".into()],
+            console: vec!["oops".into()],
+            qemu: Vec::new(),
+        };
+        let error = PlaceError::Deadline {
+            deadline: Duration::from_secs(5),
+            words,
+        };
         insta::assert_snapshot!(error.to_string(), @r"
         the sealed lab was not done after 5 s and was stopped; allow it more time, or see what it waited for
           its last words (log):

@@ -25,7 +25,10 @@ pub type Programs<'a> = &'a dyn Fn(&str) -> Option<Box<dyn Program>>;
 /// Why it is no init.
 pub fn init(programs: Programs) -> Result<std::convert::Infallible, String> {
     if std::process::id() != 1 {
-        return Err("`guest` is what runs inside the sealed lab, as its process 1; use `mvpnlab run` here".into());
+        return Err(
+            "`guest` is what runs inside the sealed lab, as its process 1; use `mvpnlab run` here"
+                .into(),
+        );
     }
     // SAFETY: no thread has been started. The lab's own programs must not see the host's libraries.
     unsafe {
@@ -60,20 +63,26 @@ struct Failure {
 }
 
 fn phases(window: &Window, programs: Programs) -> Result<(), Failure> {
-    let guest = |message: String| Failure { state: State::GuestFailed, message };
-    let build = |message: String| Failure { state: State::BuildFailed, message };
-    let run = |message: String| Failure { state: State::RunFailed, message };
+    let guest = |message: String| Failure {
+        state: State::GuestFailed,
+        message,
+    };
+    let build = |message: String| Failure {
+        state: State::BuildFailed,
+        message,
+    };
+    let run = |message: String| Failure {
+        state: State::RunFailed,
+        message,
+    };
+    pause(window, State::Booted);
     let topology = archive::unpack(&window.topology()).map_err(guest)?;
     let mut program = choose(&topology, programs).map_err(build)?;
     let mut log = |line: &str| window.append_log(line);
     guarded(|| program.build(&topology, &mut log)).map_err(build)?;
     drop(topology);
 
-    window.set_state(State::Built);
-    let before = system::monotonic_ns();
-    doorbell::ring();
-    // From here on in a fork, perhaps long after, with another window: nothing of it may have been read before.
-    window.set_pause_gap_ns(system::monotonic_ns().saturating_sub(before));
+    pause(window, State::Built);
     let (seed, job) = window.job();
     system::reseed(seed).map_err(guest)?;
     let job = archive::unpack(&job).map_err(guest)?;
@@ -83,8 +92,19 @@ fn phases(window: &Window, programs: Programs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Stops the machine. It goes on in a fork, perhaps long after, with another window: what is in that must not have been
+/// read before.
+fn pause(window: &Window, state: State) {
+    window.set_state(state);
+    let before = system::monotonic_ns();
+    doorbell::ring();
+    window.set_pause_gap_ns(system::monotonic_ns().saturating_sub(before));
+}
+
 fn choose(topology: &Files, programs: Programs) -> Result<Box<dyn Program>, String> {
-    let name = topology.get(PROGRAM_ENTRY).map(|bytes| String::from_utf8_lossy(bytes));
+    let name = topology
+        .get(PROGRAM_ENTRY)
+        .map(|bytes| String::from_utf8_lossy(bytes));
     let name = name.as_deref().unwrap_or(DEFAULT_PROGRAM).trim();
     programs(name).ok_or_else(|| format!("this executable has no program named {name:?}"))
 }
@@ -94,8 +114,14 @@ fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(result) => result,
         Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(format!("the program panicked: {}", text.unwrap_or("no reason given")))
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!(
+                "the program panicked: {}",
+                text.unwrap_or("no reason given")
+            ))
         }
     }
 }
@@ -105,7 +131,10 @@ fn reap(window: &Window, worker: Pid) -> ! {
     loop {
         match wait() {
             Ok(WaitStatus::Exited(pid, status)) if pid == worker => {
-                give_up(window, &format!("its worker ended with exit status {status}"));
+                give_up(
+                    window,
+                    &format!("its worker ended with exit status {status}"),
+                );
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == worker => {
                 give_up(window, &format!("its worker was ended by {signal}"));

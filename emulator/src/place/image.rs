@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, Lock};
-pub use packages::Package;
 use packages::Apt;
+pub use packages::Package;
 use tree::Tree;
 
 /// An image that is complete on disk.
@@ -45,31 +45,59 @@ pub struct Manifest {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum ImageError {
-    #[error("building the sealed lab's image needs `{tool}`, which is not on PATH; install it (Debian or Ubuntu: `apt-get install apt dpkg`), or copy a built image's folder `image` from another machine's cache")]
+    #[error(
+        "building the sealed lab's image needs `{tool}`, which is not on PATH; install it (Debian or Ubuntu: `apt-get install apt dpkg`), or copy a built image's folder `image` from another machine's cache"
+    )]
     NoApt { tool: &'static str },
-    #[error("this host is not a Debian 12, and the key that signs Debian's archive is not at {path}; install it with `apt-get install debian-archive-keyring`")]
+    #[error(
+        "this host is not a Debian 12, and the key that signs Debian's archive is not at {path}; install it with `apt-get install debian-archive-keyring`"
+    )]
     NoKeyring { path: &'static str },
-    #[error("apt knows no package `{name}`; run `apt-get update`, and check that its sources include Debian 12's `main`")]
+    #[error(
+        "apt knows no package `{name}`; run `apt-get update`, and check that its sources include Debian 12's `main`"
+    )]
     NoPackage { name: String },
     #[error("`{command}` failed: {said}; check the network and apt's sources, then try again")]
     Tool { command: String, said: String },
-    #[error("package {name} was downloaded with SHA-256 {found}, its index says {expected}; run `apt-get update` and try again")]
-    Checksum { name: String, found: String, expected: String },
-    #[error("the packages hold no `{path}`; the image's recipe does not fit these package versions")]
+    #[error(
+        "package {name} was downloaded with SHA-256 {found}, its index says {expected}; run `apt-get update` and try again"
+    )]
+    Checksum {
+        name: String,
+        found: String,
+        expected: String,
+    },
+    #[error(
+        "the packages hold no `{path}`; the image's recipe does not fit these package versions"
+    )]
     NoFile { path: String },
     #[error("{path} cannot be used in the image: {reason}")]
     BadFile { path: String, reason: String },
-    #[error("no space left while writing {path}; free some, or point MVPNLAB_CACHE at a larger disk")]
+    #[error(
+        "no space left while writing {path}; free some, or point MVPNLAB_CACHE at a larger disk"
+    )]
     NoSpace { path: PathBuf },
-    #[error("could not {what} {path}: {source}; check that MVPNLAB_CACHE (or ~/.cache) is writable")]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(
+        "could not {what} {path}: {source}; check that MVPNLAB_CACHE (or ~/.cache) is writable"
+    )]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
 }
 
 impl ImageError {
     pub(super) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull => Self::NoSpace { path: path.to_owned() },
-            _ => Self::Io { what, path: path.to_owned(), source },
+            io::ErrorKind::StorageFull => Self::NoSpace {
+                path: path.to_owned(),
+            },
+            _ => Self::Io {
+                what,
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 }
@@ -82,19 +110,27 @@ impl Image {
         }
         let folder = folder(cache);
         let lock_path = cache.lock_path("image");
-        let _lock = Lock::exclusive(&lock_path).map_err(|e| ImageError::io("lock", &lock_path, e))?;
+        let _lock =
+            Lock::exclusive(&lock_path).map_err(|e| ImageError::io("lock", &lock_path, e))?;
         // Another process may have built it while this one waited.
         if let Some(image) = Self::cached(cache) {
             return Ok(image);
         }
         let parent = cache.folder("image");
         fs::create_dir_all(&parent).map_err(|e| ImageError::io("create", &parent, e))?;
-        let scratch = tempfile::Builder::new().prefix(".building-").tempdir_in(&parent);
+        let scratch = tempfile::Builder::new()
+            .prefix(".building-")
+            .tempdir_in(&parent);
         let scratch = scratch.map_err(|e| ImageError::io("create a folder in", &parent, e))?;
         let manifest = build(scratch.path(), progress)?;
         let finished = scratch.path().join("image");
-        fs::rename(&finished, &folder).map_err(|e| ImageError::io("move the new image to", &folder, e))?;
-        progress(&format!("image {} is ready in {}", &manifest.id[..12], folder.display()));
+        fs::rename(&finished, &folder)
+            .map_err(|e| ImageError::io("move the new image to", &folder, e))?;
+        progress(&format!(
+            "image {} is ready in {}",
+            &manifest.id[..12],
+            folder.display()
+        ));
         Ok(Self { folder, manifest })
     }
 
@@ -136,19 +172,28 @@ fn folder(cache: &Cache) -> PathBuf {
         recipe::LINKS,
         recipe::TEXTS,
     );
-    cache.folder("image").join(&hex(&Sha256::digest(text.as_bytes()))[..16])
+    cache
+        .folder("image")
+        .join(&hex(&Sha256::digest(text.as_bytes()))[..16])
 }
 
 fn build(scratch: &Path, progress: &mut dyn FnMut(&str)) -> Result<Manifest, ImageError> {
     progress("image: asking apt which packages are needed");
     let apt = Apt::open(scratch)?;
     let kernel_name = apt.first_dependency(recipe::KERNEL_META_PACKAGE)?;
-    let kernel = apt.show(std::slice::from_ref(&kernel_name))?.remove(&kernel_name);
-    let kernel = kernel.ok_or_else(|| ImageError::NoPackage { name: kernel_name.clone() })?;
+    let kernel = apt
+        .show(std::slice::from_ref(&kernel_name))?
+        .remove(&kernel_name);
+    let kernel = kernel.ok_or_else(|| ImageError::NoPackage {
+        name: kernel_name.clone(),
+    })?;
     let mut packages = apt.with_libraries(recipe::PACKAGES)?;
     packages.push(kernel);
 
-    progress(&format!("image: downloading and unpacking {} packages, nothing is installed", packages.len()));
+    progress(&format!(
+        "image: downloading and unpacking {} packages, nothing is installed",
+        packages.len()
+    ));
     let trees = scratch.join("trees");
     apt.fetch(&packages, &scratch.join("downloads"), &trees)?;
 
@@ -160,13 +205,27 @@ fn build(scratch: &Path, progress: &mut dyn FnMut(&str)) -> Result<Manifest, Ima
     let vmlinuz = tree.read(&format!("boot/vmlinuz-{release}"))?;
     let root = tree.root_archive(&release)?;
 
-    let id = hex(&Sha256::new().chain_update(&vmlinuz).chain_update(&root.archive).finalize());
+    let id = hex(&Sha256::new()
+        .chain_update(&vmlinuz)
+        .chain_update(&root.archive)
+        .finalize());
     packages.retain(|p| p.name == kernel_name || root.contributors.contains(&p.name));
     packages.sort_by(|a, b| a.name.cmp(&b.name));
-    let manifest = Manifest { id, kernel: release, modules: root.modules, packages };
-    let json = serde_json::to_vec_pretty(&manifest)
-        .map_err(|e| ImageError::BadFile { path: "manifest.json".into(), reason: e.to_string() })?;
-    for (name, content) in [("vmlinuz", &vmlinuz), ("root.cpio", &root.archive), ("manifest.json", &json)] {
+    let manifest = Manifest {
+        id,
+        kernel: release,
+        modules: root.modules,
+        packages,
+    };
+    let json = serde_json::to_vec_pretty(&manifest).map_err(|e| ImageError::BadFile {
+        path: "manifest.json".into(),
+        reason: e.to_string(),
+    })?;
+    for (name, content) in [
+        ("vmlinuz", &vmlinuz),
+        ("root.cpio", &root.archive),
+        ("manifest.json", &json),
+    ] {
         let path = finished.join(name);
         fs::write(&path, content).map_err(|e| ImageError::io("write", &path, e))?;
     }

@@ -30,13 +30,25 @@ pub const INIT: &str = "/host/bin/mvpnlab";
 /// # Errors
 /// [`PlaceError::Executable`] when it is no executable of this host or a library is not found.
 pub fn collect(executable: &Path) -> Result<Files, PlaceError> {
-    let bad = |reason: String| PlaceError::Executable { path: executable.to_owned(), reason };
-    let name = executable.file_name().ok_or_else(|| bad("it has no file name".into()))?.to_string_lossy().into_owned();
+    let bad = |reason: String| PlaceError::Executable {
+        path: executable.to_owned(),
+        reason,
+    };
+    let name = executable
+        .file_name()
+        .ok_or_else(|| bad("it has no file name".into()))?
+        .to_string_lossy()
+        .into_owned();
     let bytes = fs::read(executable).map_err(|e| PlaceError::io("read", executable, e))?;
     let needs = elf::needs(&bytes).map_err(bad)?;
     let mut files = Files::from([(format!("bin/{name}"), elf::loadable(&bytes).map_err(bad)?)]);
-    let Some(loader) = needs.interpreter else { return Ok(files) };
-    files.insert("ld.so".into(), fs::read(&loader).map_err(|e| PlaceError::io("read", &loader, e))?);
+    let Some(loader) = needs.interpreter else {
+        return Ok(files);
+    };
+    files.insert(
+        "ld.so".into(),
+        fs::read(&loader).map_err(|e| PlaceError::io("read", &loader, e))?,
+    );
     for (soname, path) in libraries(Path::new(&loader), executable).map_err(bad)? {
         let bytes = fs::read(&path).map_err(|e| PlaceError::io("read", &path, e))?;
         files.insert(format!("lib/{soname}"), elf::loadable(&bytes).map_err(bad)?);
@@ -47,14 +59,20 @@ pub fn collect(executable: &Path) -> Result<Files, PlaceError> {
 /// Asks the loader which libraries it would map; nothing of the executable is run.
 fn libraries(loader: &Path, executable: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     let output = Command::new(loader).arg("--list").arg(executable).output();
-    let output = output.map_err(|e| format!("its loader {} does not start: {e}", loader.display()))?;
+    let output =
+        output.map_err(|e| format!("its loader {} does not start: {e}", loader.display()))?;
     if !output.status.success() {
-        return Err(format!("its loader says: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(format!(
+            "its loader says: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
     }
     let mut found = Vec::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         // "	libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f...)"
-        let Some((soname, rest)) = line.trim().split_once(" => ") else { continue };
+        let Some((soname, rest)) = line.trim().split_once(" => ") else {
+            continue;
+        };
         let path = rest.split(" (0x").next().unwrap_or(rest);
         if path == "not found" {
             return Err(format!("its library {soname} is not installed"));
@@ -72,7 +90,10 @@ fn libraries(loader: &Path, executable: &Path) -> Result<Vec<(String, PathBuf)>,
 /// # Errors
 /// As [`collect`].
 pub fn initramfs(executable: &Path) -> Result<Vec<u8>, PlaceError> {
-    let bad = |reason: String| PlaceError::Executable { path: executable.to_owned(), reason };
+    let bad = |reason: String| PlaceError::Executable {
+        path: executable.to_owned(),
+        reason,
+    };
     let mut cpio = Newc::new(Vec::new());
     let mut write = || -> Result<(), PlaceError> {
         let io = |e| PlaceError::io("pack", executable, e);
@@ -92,7 +113,8 @@ pub fn initramfs(executable: &Path) -> Result<Vec<u8>, PlaceError> {
         Ok(())
     };
     write()?;
-    cpio.finish().map_err(|e| PlaceError::io("pack", executable, e))
+    cpio.finish()
+        .map_err(|e| PlaceError::io("pack", executable, e))
 }
 
 /// Unpacks what [`collect`] put into a job and says how to start `bin/NAME`: in the guest under the host's loader,
@@ -102,21 +124,27 @@ pub fn initramfs(executable: &Path) -> Result<Vec<u8>, PlaceError> {
 /// What could not be found in the job or written.
 pub fn install(job: &Files, name: &str, folder: &Path) -> Result<Command, String> {
     let sealed = Path::new(LOADER).exists();
-    let mut bytes = job.get(&format!("bin/{name}")).ok_or_else(|| format!("the job holds no bin/{name}"))?.clone();
+    let mut bytes = job
+        .get(&format!("bin/{name}"))
+        .ok_or_else(|| format!("the job holds no bin/{name}"))?
+        .clone();
     let target = folder.join(name);
-    fs::create_dir_all(folder).map_err(|e| format!("could not create {}: {e}", folder.display()))?;
+    fs::create_dir_all(folder)
+        .map_err(|e| format!("could not create {}: {e}", folder.display()))?;
     if sealed {
         elf::set_interpreter(&mut bytes, LOADER)?;
         for (path, library) in job.iter().filter(|(path, _)| path.starts_with("lib/")) {
             let path = Path::new(HOST).join(path);
             if !path.exists() {
-                fs::write(&path, library).map_err(|e| format!("could not write {}: {e}", path.display()))?;
+                fs::write(&path, library)
+                    .map_err(|e| format!("could not write {}: {e}", path.display()))?;
             }
         }
     }
     fs::write(&target, &bytes).map_err(|e| format!("could not write {}: {e}", target.display()))?;
     let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(&target, executable).map_err(|e| format!("could not make {name} executable: {e}"))?;
+    fs::set_permissions(&target, executable)
+        .map_err(|e| format!("could not make {name} executable: {e}"))?;
     let mut command = Command::new(&target);
     if sealed {
         command.env(LIBRARY_PATH.0, LIBRARY_PATH.1);
@@ -132,7 +160,10 @@ mod tests {
     fn an_executable_comes_with_its_loader_and_libraries() {
         let files = collect(&std::env::current_exe().unwrap()).unwrap();
         let names: Vec<_> = files.keys().map(String::as_str).collect();
-        assert!(names.contains(&"ld.so") && names.contains(&"lib/libc.so.6"), "{names:?}");
+        assert!(
+            names.contains(&"ld.so") && names.contains(&"lib/libc.so.6"),
+            "{names:?}"
+        );
         assert!(names[0].starts_with("bin/mvpnlab_emulator-"), "{names:?}");
     }
 
@@ -148,8 +179,16 @@ mod tests {
         let job = collect(&own).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let name = own.file_name().unwrap().to_string_lossy();
-        let output = install(&job, &name, folder.path()).unwrap().arg("--list").output().unwrap();
+        let output = install(&job, &name, folder.path())
+            .unwrap()
+            .arg("--list")
+            .output()
+            .unwrap();
         assert!(output.status.success());
-        assert!(install(&job, "other", folder.path()).unwrap_err().contains("bin/other"));
+        assert!(
+            install(&job, "other", folder.path())
+                .unwrap_err()
+                .contains("bin/other")
+        );
     }
 }

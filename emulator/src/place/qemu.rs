@@ -37,10 +37,15 @@ pub enum Boot<'a> {
         /// The guest's RAM.
         ram: &'a File,
     },
-    /// A kept machine: its RAM, mapped privately. The state of its devices is still to be restored.
+    /// A kept machine, to be used up: its RAM is mapped privately. Its devices are still to be restored.
     Fork {
-        /// The RAM's file.
+        /// The RAM's file, which stays as it is.
         ram: &'a Path,
+    },
+    /// A kept machine, to be kept again: its RAM is changed. Its devices are still to be restored.
+    Continue {
+        /// A copy of the RAM.
+        ram: &'a File,
     },
 }
 
@@ -67,7 +72,9 @@ impl Qemu {
     /// # Errors
     /// [`PlaceError::NoQemu`].
     pub fn find() -> Result<Self, PlaceError> {
-        Self::at(std::env::var_os("MVPNLAB_QEMU").map_or_else(|| DEFAULT_PROGRAM.into(), PathBuf::from))
+        Self::at(
+            std::env::var_os("MVPNLAB_QEMU").map_or_else(|| DEFAULT_PROGRAM.into(), PathBuf::from),
+        )
     }
 
     /// Takes a QEMU by path or name.
@@ -75,21 +82,44 @@ impl Qemu {
     /// # Errors
     /// [`PlaceError::NoQemu`].
     pub fn at(program: PathBuf) -> Result<Self, PlaceError> {
-        let missing = |reason: String| PlaceError::NoQemu { program: program.display().to_string(), reason };
-        let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
+        let missing = |reason: String| PlaceError::NoQemu {
+            program: program.display().to_string(),
+            reason,
+        };
+        let output = Command::new(&program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output();
         let output = output.map_err(|e| missing(e.to_string()))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        match text.lines().next().filter(|line| output.status.success() && line.starts_with("QEMU")) {
-            Some(line) => Ok(Self { version: line.to_owned(), program }),
-            None => Err(missing(format!("it does not answer --version like QEMU, {}", output.status))),
+        match text
+            .lines()
+            .next()
+            .filter(|line| output.status.success() && line.starts_with("QEMU"))
+        {
+            Some(line) => Ok(Self {
+                version: line.to_owned(),
+                program,
+            }),
+            None => Err(missing(format!(
+                "it does not answer --version like QEMU, {}",
+                output.status
+            ))),
         }
     }
 
     /// What decides how a guest of this QEMU behaves, for cache keys: version and command line, but no descriptors.
     pub fn identity(&self, memory_mib: u32) -> String {
-        let words: Vec<String> =
-            machine_arguments(memory_mib).into_iter().map(|a| a.to_string_lossy().into_owned()).collect();
-        format!("{}\n{}\n{}", self.version, words.join(" "), kernel_arguments())
+        let words: Vec<String> = machine_arguments(memory_mib)
+            .into_iter()
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect();
+        format!(
+            "{}\n{}\n{}",
+            self.version,
+            words.join(" "),
+            kernel_arguments()
+        )
     }
 
     /// Starts a machine. A fork is left stopped until it is told to go on.
@@ -105,35 +135,65 @@ impl Qemu {
         deadline: Instant,
     ) -> Result<Machine, PlaceError> {
         let shared = memory_file("window", WINDOW_BYTES as u64)?;
-        let window = Window::map(&shared).map_err(|e| PlaceError::io("map", "the shared window", e))?;
+        let window =
+            Window::map(&shared).map_err(|e| PlaceError::io("map", "the shared window", e))?;
         prepare(&window)?;
-        let (ours, theirs) = UnixStream::pair().map_err(|e| PlaceError::io("make", "a control socket", e))?;
+        let (ours, theirs) =
+            UnixStream::pair().map_err(|e| PlaceError::io("make", "a control socket", e))?;
         let console = memory_file("console", 0)?;
         let stderr = memory_file("stderr", 0)?;
 
         let mut inherited = vec![shared.as_raw_fd(), theirs.as_raw_fd(), console.as_raw_fd()];
         let mut command = Command::new(&self.program);
-        command.args(machine_arguments(memory_mib)).arg("-kernel").arg(kernel).args(["-append", &kernel_arguments()]);
-        command.arg("-object").arg(backend("window", &descriptor(&shared), WINDOW_BYTES as u64, true));
+        command
+            .args(machine_arguments(memory_mib))
+            .arg("-kernel")
+            .arg(kernel)
+            .args(["-append", &kernel_arguments()]);
+        command.arg("-object").arg(backend(
+            "window",
+            &descriptor(&shared),
+            WINDOW_BYTES as u64,
+            true,
+        ));
         command.args(["-device", "ivshmem-plain,memdev=window,master=on"]);
-        command.arg("-chardev").arg(format!("file,id=console,path={}", descriptor(&console).display()));
+        command.arg("-chardev").arg(format!(
+            "file,id=console,path={}",
+            descriptor(&console).display()
+        ));
         command.args(["-serial", "chardev:console", "-chardev"]);
         command.arg(format!("socket,id=control,fd={}", theirs.as_raw_fd()));
         command.args(["-mon", "chardev=control,mode=control"]);
         let ram_bytes = u64::from(memory_mib) << 20;
         match boot {
             Boot::Fresh { initrd, ram } => {
-                command.arg("-object").arg(backend("ram", &descriptor(ram), ram_bytes, true));
+                command
+                    .arg("-object")
+                    .arg(backend("ram", &descriptor(ram), ram_bytes, true));
                 command.arg("-initrd").arg(descriptor(initrd));
                 inherited.extend([initrd.as_raw_fd(), ram.as_raw_fd()]);
             }
             Boot::Fork { ram } => {
-                command.arg("-object").arg(backend("ram", ram, ram_bytes, false));
+                command
+                    .arg("-object")
+                    .arg(backend("ram", ram, ram_bytes, false));
                 command.args(["-incoming", "defer"]);
             }
+            Boot::Continue { ram } => {
+                command
+                    .arg("-object")
+                    .arg(backend("ram", &descriptor(ram), ram_bytes, true));
+                command.args(["-incoming", "defer"]);
+                inherited.push(ram.as_raw_fd());
+            }
         }
-        let errors = stderr.try_clone().map_err(|e| PlaceError::io("duplicate", "a descriptor", e))?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        let errors = stderr
+            .try_clone()
+            .map_err(|e| PlaceError::io("duplicate", "a descriptor", e))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors);
         let child = spawn(command, inherited).map_err(|e| PlaceError::NoQemu {
             program: self.program.display().to_string(),
             reason: e.to_string(),
@@ -141,9 +201,19 @@ impl Qemu {
         drop(theirs);
         let mut guard = Guard(Some(child));
         match Qmp::open(ours, deadline) {
-            Ok(qmp) => Ok(Machine { child: guard.take(), qmp, window, log_cursor: 0, console, stderr }),
+            Ok(qmp) => Ok(Machine {
+                child: guard.take(),
+                qmp,
+                window,
+                log_cursor: 0,
+                console,
+                stderr,
+            }),
             Err(error) => {
-                let words = LastWords { qemu: tail_of(&stderr), ..LastWords::default() };
+                let words = LastWords {
+                    qemu: tail_of(&stderr),
+                    ..LastWords::default()
+                };
                 Err(guard.failed(error, words))
             }
         }
@@ -188,14 +258,17 @@ fn machine_arguments(memory_mib: u32) -> Vec<OsString> {
 fn kernel_arguments() -> String {
     let (name, value) = overlay::LIBRARY_PATH;
     format!(
-        "console=ttyS0 quiet panic=-1 nokaslr mitigations=off rdinit={} {name}={value} -- guest",
+        "console=ttyS0 quiet panic=-1 nokaslr mitigations=off cryptomgr.notests \
+         initcall_blacklist=load_system_certificate_list rdinit={} {name}={value} -- guest",
         overlay::INIT
     )
 }
 
 fn backend(id: &str, path: &Path, bytes: u64, share: bool) -> OsString {
     let share = if share { "on" } else { "off" };
-    let mut argument = OsString::from(format!("memory-backend-file,id={id},size={bytes},share={share},mem-path="));
+    let mut argument = OsString::from(format!(
+        "memory-backend-file,id={id},size={bytes},share={share},mem-path="
+    ));
     // A comma in a path is doubled, as QEMU's option syntax asks.
     argument.push(path.to_string_lossy().replace(',', ",,"));
     argument
@@ -207,10 +280,11 @@ fn descriptor(file: &File) -> PathBuf {
 
 /// A file that has no name and no disk, and ends with its last user.
 pub fn memory_file(name: &'static str, bytes: u64) -> Result<File, PlaceError> {
-    let file: OwnedFd =
-        memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(|e| PlaceError::io("make memory for", name, e.into()))?;
+    let file: OwnedFd = memfd_create(name, MFdFlags::MFD_CLOEXEC)
+        .map_err(|e| PlaceError::io("make memory for", name, e.into()))?;
     let file = File::from(file);
-    file.set_len(bytes).map_err(|e| PlaceError::io("size memory for", name, e))?;
+    file.set_len(bytes)
+        .map_err(|e| PlaceError::io("size memory for", name, e))?;
     Ok(file)
 }
 
@@ -259,7 +333,11 @@ impl Machine {
     pub fn last_words(&self) -> LastWords {
         let log = self.window.log_since(&mut 0);
         let log = log[log.len().saturating_sub(super::error::LAST_LINES)..].to_vec();
-        LastWords { log, console: tail_of(&self.console), qemu: tail_of(&self.stderr) }
+        LastWords {
+            log,
+            console: tail_of(&self.console),
+            qemu: tail_of(&self.stderr),
+        }
     }
 }
 
@@ -274,11 +352,17 @@ struct Guard(Option<Child>);
 
 impl Guard {
     fn take(&mut self) -> Child {
-        self.0.take().expect("the guard is asked once, while it holds the child")
+        self.0
+            .take()
+            .expect("the guard is asked once, while it holds the child")
     }
 
     fn failed(mut self, error: QmpError, words: LastWords) -> PlaceError {
-        let status = self.0.as_mut().filter(|_| matches!(error, QmpError::Closed)).and_then(wait);
+        let status = self
+            .0
+            .as_mut()
+            .filter(|_| matches!(error, QmpError::Closed))
+            .and_then(wait);
         match status {
             Some(status) => ended(status, words),
             None => PlaceError::Qmp(error, words),
@@ -296,14 +380,17 @@ impl Drop for Guard {
 
 fn ended(status: ExitStatus, words: LastWords) -> PlaceError {
     use std::os::unix::process::ExitStatusExt;
-    let panicked = words.console.iter().any(|line| line.contains("Kernel panic"));
+    let panicked = words
+        .console
+        .iter()
+        .any(|line| line.contains("Kernel panic"));
     match (panicked, status.success()) {
         (true, _) => PlaceError::GuestPanic { words },
         (false, true) => PlaceError::EarlyExit { words },
         // A store into memory that could not be had.
-        (false, false) if status.signal() == Some(libc::SIGBUS) => {
-            PlaceError::NoSpace { path: PathBuf::from("the guest's memory (RAM or /dev/shm)") }
-        }
+        (false, false) if status.signal() == Some(libc::SIGBUS) => PlaceError::NoSpace {
+            path: PathBuf::from("the guest's memory (RAM or /dev/shm)"),
+        },
         (false, false) => PlaceError::QemuDied { status, words },
     }
 }
@@ -323,7 +410,10 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
         use std::os::fd::FromRawFd;
         // SAFETY: the call above has just made this descriptor, nobody else owns it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
-        let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], 2000u16);
+        let _ = poll(
+            &mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)],
+            2000u16,
+        );
     }
     child.try_wait().ok().flatten()
 }
@@ -342,9 +432,13 @@ pub fn join(root: &Path, overlay: &[u8]) -> Result<File, PlaceError> {
     use std::io::Write;
     let mut joined = memory_file("initrd", 0)?;
     let mut bytes = Vec::new();
-    File::open(root).and_then(|mut f| f.read_to_end(&mut bytes)).map_err(|e| PlaceError::io("read", root, e))?;
+    File::open(root)
+        .and_then(|mut f| f.read_to_end(&mut bytes))
+        .map_err(|e| PlaceError::io("read", root, e))?;
     for part in [bytes.as_slice(), overlay] {
-        joined.write_all(part).map_err(|e| PlaceError::io("write", "the initramfs", e))?;
+        joined
+            .write_all(part)
+            .map_err(|e| PlaceError::io("write", "the initramfs", e))?;
     }
     Ok(joined)
 }

@@ -48,17 +48,28 @@ pub enum QmpError {
 impl Qmp {
     /// Takes over a fresh connection: waits for the greeting and leaves negotiation mode.
     pub fn open(stream: UnixStream, deadline: Instant) -> Result<Self, QmpError> {
-        let mut qmp = Self { stream, received: Vec::new(), events: VecDeque::new() };
+        let mut qmp = Self {
+            stream,
+            received: Vec::new(),
+            events: VecDeque::new(),
+        };
         while qmp.message("greeting", deadline)?.get("QMP").is_none() {}
         qmp.command("qmp_capabilities", json!({}), deadline)?;
         Ok(qmp)
     }
 
     /// Sends a command and waits for its reply; events that come in between are kept.
-    pub fn command(&mut self, name: &str, arguments: Value, deadline: Instant) -> Result<Value, QmpError> {
+    pub fn command(
+        &mut self,
+        name: &str,
+        arguments: Value,
+        deadline: Instant,
+    ) -> Result<Value, QmpError> {
         let mut line = json!({ "execute": name, "arguments": arguments }).to_string();
         line.push('\n');
-        self.stream.write_all(line.as_bytes()).map_err(closed_or_io)?;
+        self.stream
+            .write_all(line.as_bytes())
+            .map_err(closed_or_io)?;
         self.reply(name, deadline)
     }
 
@@ -69,20 +80,38 @@ impl Qmp {
                 return Ok(value.take());
             }
             if let Some(error) = message.get("error") {
-                let reason = error["desc"].as_str().unwrap_or("no reason given").to_owned();
-                return Err(QmpError::Refused { command: name.to_owned(), reason });
+                let reason = error["desc"]
+                    .as_str()
+                    .unwrap_or("no reason given")
+                    .to_owned();
+                return Err(QmpError::Refused {
+                    command: name.to_owned(),
+                    reason,
+                });
             }
             self.keep_event(&message);
         }
     }
 
     /// Hands QEMU a descriptor that later commands know as `name`.
-    pub fn send_descriptor(&mut self, name: &str, file: &File, deadline: Instant) -> Result<(), QmpError> {
-        let line = json!({ "execute": "getfd", "arguments": { "fdname": name } }).to_string() + "\n";
+    pub fn send_descriptor(
+        &mut self,
+        name: &str,
+        file: &File,
+        deadline: Instant,
+    ) -> Result<(), QmpError> {
+        let line =
+            json!({ "execute": "getfd", "arguments": { "fdname": name } }).to_string() + "\n";
         let descriptors = [file.as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&descriptors)];
         let content = [IoSlice::new(line.as_bytes())];
-        let sent = sendmsg::<()>(self.stream.as_raw_fd(), &content, &rights, MsgFlags::empty(), None);
+        let sent = sendmsg::<()>(
+            self.stream.as_raw_fd(),
+            &content,
+            &rights,
+            MsgFlags::empty(),
+            None,
+        );
         sent.map_err(|errno| closed_or_io(errno.into()))?;
         self.reply("getfd", deadline).map(drop)
     }
@@ -103,20 +132,26 @@ impl Qmp {
     }
 
     fn keep_event(&mut self, message: &Value) {
-        self.events.extend(message["event"].as_str().map(str::to_owned));
+        self.events
+            .extend(message["event"].as_str().map(str::to_owned));
     }
 
     fn message(&mut self, waiting_for: &str, deadline: Instant) -> Result<Value, QmpError> {
         loop {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
-                return serde_json::from_slice(&line).map_err(|e| QmpError::Io(io::Error::other(e)));
+                return serde_json::from_slice(&line)
+                    .map_err(|e| QmpError::Io(io::Error::other(e)));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let patience = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut ready = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
             match poll(&mut ready, patience) {
-                Ok(0) => return Err(QmpError::Timeout { command: waiting_for.to_owned() }),
+                Ok(0) => {
+                    return Err(QmpError::Timeout {
+                        command: waiting_for.to_owned(),
+                    });
+                }
                 Ok(_) => {}
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(errno) => return Err(QmpError::Io(errno.into())),
@@ -156,18 +191,31 @@ mod tests {
 
     #[test]
     fn replies_and_events_are_told_apart() {
-        let script = format!("{GREETING}{{\"event\": \"STOP\"}}\r\n{{\"return\": {{\"status\": \"paused\"}}}}\r\n");
+        let script = format!(
+            "{GREETING}{{\"event\": \"STOP\"}}\r\n{{\"return\": {{\"status\": \"paused\"}}}}\r\n"
+        );
         let (ours, _theirs) = scripted(&script);
         let mut qmp = Qmp::open(ours, far()).unwrap();
-        assert_eq!(qmp.command("query-status", json!({}), far()).unwrap()["status"], "paused");
-        assert_eq!(qmp.next_event(Duration::ZERO).unwrap().as_deref(), Some("STOP"));
+        assert_eq!(
+            qmp.command("query-status", json!({}), far()).unwrap()["status"],
+            "paused"
+        );
+        assert_eq!(
+            qmp.next_event(Duration::ZERO).unwrap().as_deref(),
+            Some("STOP")
+        );
         assert_eq!(qmp.next_event(Duration::ZERO).unwrap(), None);
     }
 
     #[test]
     fn a_refusal_carries_the_reason() {
-        let (ours, _theirs) = scripted(&format!("{GREETING}{{\"error\": {{\"desc\": \"not now\"}}}}\n"));
-        let error = Qmp::open(ours, far()).unwrap().command("cont", json!({}), far()).unwrap_err();
+        let (ours, _theirs) = scripted(&format!(
+            "{GREETING}{{\"error\": {{\"desc\": \"not now\"}}}}\n"
+        ));
+        let error = Qmp::open(ours, far())
+            .unwrap()
+            .command("cont", json!({}), far())
+            .unwrap_err();
         assert_eq!(error.to_string(), "QEMU refused `cont`: not now");
     }
 
@@ -176,8 +224,14 @@ mod tests {
         let (ours, theirs) = scripted(GREETING);
         let mut qmp = Qmp::open(ours, far()).unwrap();
         let now = Instant::now();
-        assert!(matches!(qmp.command("stop", json!({}), now), Err(QmpError::Timeout { .. })));
+        assert!(matches!(
+            qmp.command("stop", json!({}), now),
+            Err(QmpError::Timeout { .. })
+        ));
         drop(theirs);
-        assert!(matches!(qmp.next_event(Duration::from_secs(60)), Err(QmpError::Closed)));
+        assert!(matches!(
+            qmp.next_event(Duration::from_secs(60)),
+            Err(QmpError::Closed)
+        ));
     }
 }

@@ -1,14 +1,16 @@
 //! The sealed place: a lab in a QEMU guest, in virtual time, sealed off from everything asynchronous.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::error::{PlaceError, Phase};
+use super::error::{Phase, PlaceError};
 use super::image::Image;
 use super::qemu::{Boot, Machine, Qemu, join, memory_file};
+use super::qmp::QmpError;
 use super::shared_memory::{State, Window};
 use super::warm::{self, Key, Store, WarmLab};
 use super::{Cache, Execution, Files, Start, archive, overlay};
@@ -30,7 +32,8 @@ impl Sealed {
     /// # Errors
     /// [`PlaceError::NoQemu`], [`PlaceError::Image`], [`PlaceError::Executable`].
     pub fn open(progress: &mut dyn FnMut(&str)) -> Result<Self, PlaceError> {
-        let own = std::env::current_exe().map_err(|e| PlaceError::io("find", "our own executable", e))?;
+        let own =
+            std::env::current_exe().map_err(|e| PlaceError::io("find", "our own executable", e))?;
         Self::with(&Cache::from_environment(), Qemu::find()?, &own, progress)
     }
 
@@ -47,7 +50,12 @@ impl Sealed {
     ) -> Result<Self, PlaceError> {
         let image = Image::open(cache, progress)?;
         let overlay = overlay::initramfs(guest)?;
-        Ok(Self { image, qemu, overlay, store: Store::new(cache) })
+        Ok(Self {
+            image,
+            qemu,
+            overlay,
+            store: Store::new(cache),
+        })
     }
 
     /// The image labs run in; its id belongs into reports.
@@ -64,22 +72,26 @@ impl Sealed {
     ///
     /// # Errors
     /// See [`PlaceError`]; the guest's last words are in most of them.
-    pub fn execute(&self, execution: &Execution, progress: &mut dyn FnMut(&str)) -> Result<Files, PlaceError> {
+    pub fn execute(
+        &self,
+        execution: &Execution,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Files, PlaceError> {
         let clock = Clock::new(execution.deadline);
         let topology = archive::pack(execution.topology).map_err(PlaceError::Archive)?;
         let job = archive::pack(execution.job).map_err(PlaceError::Archive)?;
-        let mut machine = match execution.start {
-            Start::Cold => {
-                let mut machine = self.boot(execution, &topology, &clock, &memory(execution)?, progress)?;
-                machine.window.set_job(execution.seed, &job)?;
-                machine.go_on(&clock)?;
-                machine
-            }
-            Start::Warm => {
-                let lab = self.warm_lab(execution, &topology, &clock, progress)?;
-                self.fork(&lab, execution, &topology, &job, &clock)?
-            }
+        let mut lab = Lab {
+            sealed: self,
+            execution,
+            topology: &topology,
+            clock: &clock,
+            progress,
         };
+        let mut machine = match execution.start {
+            Start::Cold => lab.build_cold(&job)?,
+            Start::Warm => lab.fork(&job)?,
+        };
+        machine.go_on(&clock)?;
         machine.wait_for_bell(&clock, progress)?;
         let output = machine.output()?;
         archive::unpack(&output).map_err(PlaceError::Archive)
@@ -89,80 +101,135 @@ impl Sealed {
     ///
     /// # Errors
     /// As [`Sealed::execute`].
-    pub fn warm_up(&self, execution: &Execution, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, PlaceError> {
-        let clock = Clock::new(execution.deadline);
-        let topology = archive::pack(execution.topology).map_err(PlaceError::Archive)?;
-        Ok(self.warm_lab(execution, &topology, &clock, progress)?.folder().to_owned())
-    }
-
-    fn warm_lab(
+    pub fn warm_up(
         &self,
         execution: &Execution,
-        topology: &[u8],
-        clock: &Clock,
         progress: &mut dyn FnMut(&str),
-    ) -> Result<WarmLab, PlaceError> {
-        let key = Key::new(&[
-            self.image.manifest.id.as_bytes(),
-            self.qemu.identity(execution.memory_mib).as_bytes(),
-            &self.overlay,
-            topology,
-        ]);
-        self.store.open(&key, &mut |folder| {
-            progress("warm lab: booting, building and converging the topology once");
-            let ram = memory(execution)?;
-            let mut machine = self.boot(execution, topology, clock, &ram, progress)?;
-            let state = warm::create_state(folder)?;
-            machine.keep(&state, clock)?;
-            drop(machine);
-            warm::copy_sparse(&ram, &folder.join(warm::RAM))
+    ) -> Result<PathBuf, PlaceError> {
+        let clock = Clock::new(execution.deadline);
+        let topology = archive::pack(execution.topology).map_err(PlaceError::Archive)?;
+        let mut lab = Lab {
+            sealed: self,
+            execution,
+            topology: &topology,
+            clock: &clock,
+            progress,
+        };
+        Ok(lab.built()?.folder().to_owned())
+    }
+}
+
+/// The way of one execution to a machine that stands still, built, with its job in place.
+struct Lab<'a> {
+    sealed: &'a Sealed,
+    execution: &'a Execution<'a>,
+    topology: &'a [u8],
+    clock: &'a Clock,
+    progress: &'a mut dyn FnMut(&str),
+}
+
+impl Lab<'_> {
+    /// Boots, builds, keeps nothing. The machine stops at the same instructions as one that is kept does, and so has the
+    /// same history.
+    fn build_cold(&mut self, job: &[u8]) -> Result<Machine, PlaceError> {
+        let mut machine = self.boot(&memory(self.execution)?)?;
+        self.build(&mut machine)?;
+        machine.window.set_job(self.execution.seed, job)?;
+        Ok(machine)
+    }
+
+    /// A private copy of the warm lab.
+    fn fork(&mut self, job: &[u8]) -> Result<Machine, PlaceError> {
+        let lab = self.built()?;
+        let prepare = |window: &Window| {
+            window.prepare(self.topology)?;
+            window.set_job(self.execution.seed, job)?;
+            window.set_state(State::Built);
+            Ok(())
+        };
+        let mut machine = self.start(&Boot::Fork { ram: &lab.ram() }, &prepare)?;
+        machine.restore(&lab.open_state()?, self.clock)?;
+        Ok(machine)
+    }
+
+    /// The lab with its topology built and converged, made from the booted one if need be.
+    fn built(&mut self) -> Result<WarmLab, PlaceError> {
+        let key = Key::new(&[&self.booted_identity(), self.topology]);
+        self.sealed.store.open(&key, &mut |folder| {
+            let booted = self.booted()?;
+            (self.progress)("warm lab: building and converging the topology, once");
+            let ram = booted.ram_copy()?;
+            let prepare = |window: &Window| {
+                window.prepare(self.topology)?;
+                window.set_state(State::Booted);
+                Ok(())
+            };
+            let mut machine = self.start(&Boot::Continue { ram: &ram }, &prepare)?;
+            machine.restore(&booted.open_state()?, self.clock)?;
+            self.build(&mut machine)?;
+            self.keep(machine, &ram, folder)
         })
     }
 
-    /// Boots and builds; returns the machine stopped at its doorbell, built.
-    fn boot(
-        &self,
-        execution: &Execution,
-        topology: &[u8],
-        clock: &Clock,
-        ram: &File,
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<Machine, PlaceError> {
-        let initrd = join(&self.image.root(), &self.overlay)?;
-        let boot = Boot::Fresh { initrd: &initrd, ram };
-        let prepare = |window: &Window| Ok(window.prepare(topology)?);
-        let kernel = self.image.kernel();
-        let mut machine = self.qemu.start(&boot, &kernel, execution.memory_mib, &prepare, clock.end)?;
-        machine.wait_for_bell(clock, progress)?;
-        match machine.window.state() {
-            Some(State::Built) => Ok(machine),
-            _ => Err(machine.output().err().unwrap_or_else(|| machine.nonsense())),
-        }
+    /// The lab that has booted and not read any topology yet.
+    fn booted(&mut self) -> Result<WarmLab, PlaceError> {
+        let key = Key::new(&[&self.booted_identity()]);
+        self.sealed.store.open(&key, &mut |folder| {
+            (self.progress)("warm lab: booting, once");
+            let ram = memory(self.execution)?;
+            let machine = self.boot(&ram)?;
+            self.keep(machine, &ram, folder)
+        })
     }
 
-    /// A private copy of a warm lab, running, with the job in place.
-    fn fork(
-        &self,
-        lab: &WarmLab,
-        execution: &Execution,
-        topology: &[u8],
-        job: &[u8],
-        clock: &Clock,
-    ) -> Result<Machine, PlaceError> {
-        let state = lab.open_state()?;
-        let ram = lab.ram();
-        let boot = Boot::Fork { ram: &ram };
-        let prepare = |window: &Window| {
-            window.prepare(topology)?;
-            window.set_job(execution.seed, job)?;
-            window.set_built();
-            Ok(())
-        };
-        let kernel = self.image.kernel();
-        let mut machine = self.qemu.start(&boot, &kernel, execution.memory_mib, &prepare, clock.end)?;
-        machine.restore(&state, clock)?;
-        machine.go_on(clock)?;
+    fn booted_identity(&self) -> Vec<u8> {
+        let qemu = self.sealed.qemu.identity(self.execution.memory_mib);
+        [
+            self.sealed.image.manifest.id.as_bytes(),
+            qemu.as_bytes(),
+            &self.sealed.overlay,
+        ]
+        .concat()
+    }
+
+    fn boot(&mut self, ram: &File) -> Result<Machine, PlaceError> {
+        let initrd = join(&self.sealed.image.root(), &self.sealed.overlay)?;
+        let prepare = |window: &Window| Ok(window.prepare(self.topology)?);
+        let mut machine = self.start(
+            &Boot::Fresh {
+                initrd: &initrd,
+                ram,
+            },
+            &prepare,
+        )?;
+        machine.wait_for(State::Booted, self.clock, self.progress)?;
         Ok(machine)
+    }
+
+    fn build(&mut self, machine: &mut Machine) -> Result<(), PlaceError> {
+        machine.go_on(self.clock)?;
+        machine.wait_for(State::Built, self.clock, self.progress)
+    }
+
+    fn keep(&self, mut machine: Machine, ram: &File, folder: &Path) -> Result<(), PlaceError> {
+        let state = machine.device_state(self.clock)?;
+        drop(machine);
+        warm::keep(folder, ram, state)
+    }
+
+    fn start(
+        &self,
+        boot: &Boot,
+        prepare: &dyn Fn(&Window) -> Result<(), PlaceError>,
+    ) -> Result<Machine, PlaceError> {
+        let kernel = self.sealed.image.kernel();
+        self.sealed.qemu.start(
+            boot,
+            &kernel,
+            self.execution.memory_mib,
+            prepare,
+            self.clock.end,
+        )
     }
 }
 
@@ -178,7 +245,10 @@ struct Clock {
 
 impl Clock {
     fn new(deadline: Duration) -> Self {
-        Self { deadline, end: Instant::now() + deadline }
+        Self {
+            deadline,
+            end: Instant::now() + deadline,
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -187,8 +257,26 @@ impl Clock {
 }
 
 impl Machine {
+    /// Waits for the doorbell, and that the guest has come as far as `state`.
+    fn wait_for(
+        &mut self,
+        state: State,
+        clock: &Clock,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), PlaceError> {
+        self.wait_for_bell(clock, progress)?;
+        match self.window.state() {
+            Some(found) if found == state => Ok(()),
+            _ => Err(self.output().err().unwrap_or_else(|| self.nonsense())),
+        }
+    }
+
     /// Waits until the guest has rung its doorbell and stands still.
-    fn wait_for_bell(&mut self, clock: &Clock, progress: &mut dyn FnMut(&str)) -> Result<(), PlaceError> {
+    fn wait_for_bell(
+        &mut self,
+        clock: &Clock,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), PlaceError> {
         loop {
             let event = self.qmp.next_event(GLANCE);
             for line in self.window.log_since(&mut self.log_cursor) {
@@ -196,9 +284,7 @@ impl Machine {
             }
             match event {
                 Ok(Some(event)) if event == "STOP" => return Ok(()),
-                Ok(_) if clock.is_over() => {
-                    return Err(PlaceError::Deadline { deadline: clock.deadline, words: self.last_words() });
-                }
+                Ok(_) if clock.is_over() => return Err(self.too_late(clock)),
                 // Other events, a shutdown among them, are followed by the end of the connection.
                 Ok(_) => {}
                 Err(error) => return Err(self.failure(error)),
@@ -216,7 +302,7 @@ impl Machine {
                 return Ok(());
             }
             if clock.is_over() {
-                return Err(PlaceError::Deadline { deadline: clock.deadline, words: self.last_words() });
+                return Err(self.too_late(clock));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -226,61 +312,98 @@ impl Machine {
         self.ask("cont", json!({}), clock).map(drop)
     }
 
-    /// Writes the devices' state; the RAM is in its own file already.
-    fn keep(&mut self, state: &File, clock: &Clock) -> Result<(), PlaceError> {
-        let uri = self.migration_to_or_from(state, clock)?;
+    /// The state of the devices, for another machine to go on from. The RAM is in its own file already.
+    fn device_state(&mut self, clock: &Clock) -> Result<Vec<u8>, PlaceError> {
+        let mut state = memory_file("state", 0)?;
+        let uri = self.migration_to_or_from(&state, clock)?;
         self.ask("migrate", json!({ "uri": uri }), clock)?;
         loop {
             let status = self.ask("query-migrate", json!({}), clock)?;
             match status["status"].as_str() {
-                Some("completed") => return Ok(()),
+                Some("completed") => break,
                 Some("failed" | "cancelled") => {
-                    let reason = status["error-desc"].as_str().unwrap_or("no reason given").to_owned();
-                    let refused = super::qmp::QmpError::Refused { command: "migrate".into(), reason };
+                    let reason = status["error-desc"]
+                        .as_str()
+                        .unwrap_or("no reason given")
+                        .to_owned();
+                    let refused = QmpError::Refused {
+                        command: "migrate".into(),
+                        reason,
+                    };
                     return Err(PlaceError::Qmp(refused, self.last_words()));
                 }
-                _ if clock.is_over() => {
-                    return Err(PlaceError::Deadline { deadline: clock.deadline, words: self.last_words() });
-                }
+                _ if clock.is_over() => return Err(self.too_late(clock)),
                 _ => std::thread::sleep(Duration::from_millis(2)),
             }
         }
+        let mut bytes = Vec::new();
+        let read = state
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| state.read_to_end(&mut bytes));
+        read.map_err(|e| PlaceError::io("read", "the devices' state", e))?;
+        Ok(bytes)
     }
 
     /// Prepares a migration that leaves out the RAM, which is in a file, and hands over the file for the rest.
     fn migration_to_or_from(&mut self, state: &File, clock: &Clock) -> Result<String, PlaceError> {
-        let capabilities = json!({ "capabilities": [{ "capability": "x-ignore-shared", "state": true }] });
+        let capabilities =
+            json!({ "capabilities": [{ "capability": "x-ignore-shared", "state": true }] });
         self.ask("migrate-set-capabilities", capabilities, clock)?;
         let sent = self.qmp.send_descriptor("state", state, clock.end);
         sent.map_err(|error| self.failure(error))?;
         Ok("fd:state".to_owned())
     }
 
-    fn ask(&mut self, command: &str, arguments: serde_json::Value, clock: &Clock) -> Result<serde_json::Value, PlaceError> {
-        self.qmp.command(command, arguments, clock.end).map_err(|error| match error {
-            super::qmp::QmpError::Timeout { .. } if clock.is_over() => {
-                PlaceError::Deadline { deadline: clock.deadline, words: self.last_words() }
-            }
-            other => self.failure(other),
-        })
+    fn ask(
+        &mut self,
+        command: &str,
+        arguments: serde_json::Value,
+        clock: &Clock,
+    ) -> Result<serde_json::Value, PlaceError> {
+        self.qmp
+            .command(command, arguments, clock.end)
+            .map_err(|error| match error {
+                QmpError::Timeout { .. } if clock.is_over() => self.too_late(clock),
+                other => self.failure(other),
+            })
     }
 
     /// What the guest handed over when it rang.
     fn output(&self) -> Result<Vec<u8>, PlaceError> {
         let output = self.window.output();
         let message = || String::from_utf8_lossy(&output).into_owned();
-        let failed = |phase| PlaceError::Program { phase, message: message(), words: self.last_words() };
+        let failed = |phase| PlaceError::Program {
+            phase,
+            message: message(),
+            words: self.last_words(),
+        };
         match self.window.state() {
             Some(State::Done) => Ok(output),
             Some(State::BuildFailed) => Err(failed(Phase::Build)),
             Some(State::RunFailed) => Err(failed(Phase::Run)),
-            Some(State::GuestFailed) => Err(PlaceError::Guest { message: message(), words: self.last_words() }),
-            Some(State::Building | State::Built) | None => Err(self.nonsense()),
+            Some(State::GuestFailed) => Err(PlaceError::Guest {
+                message: message(),
+                words: self.last_words(),
+            }),
+            Some(State::Booting | State::Booted | State::Built) | None => Err(self.nonsense()),
+        }
+    }
+
+    fn too_late(&self, clock: &Clock) -> PlaceError {
+        PlaceError::Deadline {
+            deadline: clock.deadline,
+            words: self.last_words(),
         }
     }
 
     fn nonsense(&self) -> PlaceError {
-        let message = format!("it stopped in the middle of its work (state {:?})", self.window.state());
-        PlaceError::Guest { message, words: self.last_words() }
+        let message = format!(
+            "it stopped in the middle of its work (state {:?})",
+            self.window.state()
+        );
+        PlaceError::Guest {
+            message,
+            words: self.last_words(),
+        }
     }
 }

@@ -54,9 +54,11 @@ mod word {
 /// How far the guest has come; it rings the doorbell after each change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Booting or building.
-    Building,
-    /// Built and converged; paused until the job is in place.
+    /// Booting.
+    Booting,
+    /// Booted; stopped until the topology is in place.
+    Booted,
+    /// Built and converged; stopped until the job is in place.
     Built,
     /// The run is over, the output is an archive.
     Done,
@@ -69,8 +71,15 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 6] =
-        [Self::Building, Self::Built, Self::Done, Self::BuildFailed, Self::RunFailed, Self::GuestFailed];
+    const ALL: [Self; 7] = [
+        Self::Booting,
+        Self::Booted,
+        Self::Built,
+        Self::Done,
+        Self::BuildFailed,
+        Self::RunFailed,
+        Self::GuestFailed,
+    ];
 
     fn from_word(word: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|state| *state as u64 == word)
@@ -94,7 +103,10 @@ impl Window {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a fresh mapping at an address of the kernel's choice; it is unmapped when the value is dropped.
         let base = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, file, 0) }?;
-        Ok(Self { base: base.cast(), size: WINDOW_BYTES })
+        Ok(Self {
+            base: base.cast(),
+            size: WINDOW_BYTES,
+        })
     }
 
     // ---- host ----
@@ -102,7 +114,7 @@ impl Window {
     /// Lays out an empty window with the topology's archive.
     pub fn prepare(&self, topology: &[u8]) -> Result<(), TooLarge> {
         self.set(word::MAGIC, MAGIC);
-        self.set(word::STATE, State::Building as u64);
+        self.set(word::STATE, State::Booting as u64);
         self.place(word::TOPOLOGY, DATA_AT, topology)?;
         self.set_job(0, &[])
     }
@@ -117,11 +129,6 @@ impl Window {
         self.set(word::OUTPUT, output as u64);
         self.set(word::OUTPUT + 8, (self.size - output) as u64);
         Ok(())
-    }
-
-    /// Takes for granted that the topology is built: what a fork of a warm lab finds.
-    pub fn set_built(&self) {
-        self.set(word::STATE, State::Built as u64);
     }
 
     /// The guest's state; none when the guest wrote nonsense.
@@ -147,12 +154,24 @@ impl Window {
         let mut lines = Vec::new();
         if head.saturating_sub(*cursor) > RING_BYTES as u64 {
             let oldest = head - RING_BYTES as u64;
-            lines.push(format!("({} bytes of log were overwritten before they were read)", oldest - *cursor));
+            lines.push(format!(
+                "({} bytes of log were overwritten before they were read)",
+                oldest - *cursor
+            ));
             *cursor = oldest;
         }
-        let bytes: Vec<u8> = (*cursor..head).map(|at| self.byte(RING_AT + (at % RING_BYTES as u64) as usize)).collect();
-        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        lines.extend(String::from_utf8_lossy(&bytes[..whole]).lines().map(str::to_owned));
+        let bytes: Vec<u8> = (*cursor..head)
+            .map(|at| self.byte(RING_AT + (at % RING_BYTES as u64) as usize))
+            .collect();
+        let whole = bytes
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
+        lines.extend(
+            String::from_utf8_lossy(&bytes[..whole])
+                .lines()
+                .map(str::to_owned),
+        );
         *cursor += whole as u64;
         lines
     }
@@ -181,7 +200,10 @@ impl Window {
         let head = self.get(word::LOG_HEAD);
         let mut length = 0;
         for byte in line.bytes().chain([b'\n']) {
-            self.set_byte(RING_AT + ((head + length) % RING_BYTES as u64) as usize, byte);
+            self.set_byte(
+                RING_AT + ((head + length) % RING_BYTES as u64) as usize,
+                byte,
+            );
             length += 1;
         }
         self.set(word::LOG_HEAD, head + length);
@@ -191,7 +213,10 @@ impl Window {
     pub fn finish(&self, state: State, output: &[u8]) {
         let (at, room) = self.area(word::OUTPUT);
         if output.len() > room {
-            let text = format!("the output is {} bytes, the window has room for {room}; observe less", output.len());
+            let text = format!(
+                "the output is {} bytes, the window has room for {room}; observe less",
+                output.len()
+            );
             return self.finish(State::RunFailed, text.as_bytes());
         }
         self.write(at, output);
@@ -199,7 +224,7 @@ impl Window {
         self.set(word::STATE, state as u64);
     }
 
-    /// Says that the topology is built.
+    /// Says how far the guest has come; the host does so for a fork, whose window is new.
     pub fn set_state(&self, state: State) {
         self.set(word::STATE, state as u64);
     }
@@ -213,7 +238,10 @@ impl Window {
 
     fn place(&self, header: usize, at: usize, content: &[u8]) -> Result<(), TooLarge> {
         if at + content.len() > self.size {
-            return Err(TooLarge { bytes: content.len(), room: self.size.saturating_sub(at) });
+            return Err(TooLarge {
+                bytes: content.len(),
+                room: self.size.saturating_sub(at),
+            });
         }
         self.write(at, content);
         self.set(header, at as u64);
@@ -258,14 +286,22 @@ impl Window {
         let mut bytes = vec![0; length];
         debug_assert!(at + length <= self.size);
         // SAFETY: `area` keeps the range inside the mapping; the vector is as long.
-        unsafe { std::ptr::copy_nonoverlapping(self.base.as_ptr().add(at), bytes.as_mut_ptr(), length) }
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.base.as_ptr().add(at), bytes.as_mut_ptr(), length)
+        }
         bytes
     }
 
     fn write(&self, at: usize, content: &[u8]) {
         debug_assert!(at + content.len() <= self.size);
         // SAFETY: the callers have checked that the range lies inside the mapping.
-        unsafe { std::ptr::copy_nonoverlapping(content.as_ptr(), self.base.as_ptr().add(at), content.len()) }
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                content.as_ptr(),
+                self.base.as_ptr().add(at),
+                content.len(),
+            )
+        }
     }
 }
 
@@ -278,7 +314,9 @@ impl Drop for Window {
 
 /// Input that does not fit into the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{bytes} bytes of input do not fit into the {room} bytes left in the window to the sealed lab; send smaller files (executables without debug information, say)")]
+#[error(
+    "{bytes} bytes of input do not fit into the {room} bytes left in the window to the sealed lab; send smaller files (executables without debug information, say)"
+)]
 pub struct TooLarge {
     /// What was to be placed.
     pub bytes: usize,
@@ -302,12 +340,15 @@ mod tests {
         assert!(!window.is_prepared());
         window.prepare(b"topology").unwrap();
         assert!(window.is_prepared());
-        assert_eq!(window.state(), Some(State::Building));
+        assert_eq!(window.state(), Some(State::Booting));
         assert_eq!(window.topology(), b"topology");
         window.set_job(7, b"job").unwrap();
         assert_eq!(window.job(), (7, b"job".to_vec()));
         window.finish(State::Done, b"output");
-        assert_eq!((window.state(), window.output()), (Some(State::Done), b"output".to_vec()));
+        assert_eq!(
+            (window.state(), window.output()),
+            (Some(State::Done), b"output".to_vec())
+        );
         assert_eq!(window.topology(), b"topology");
         assert_eq!(window.job(), (7, b"job".to_vec()));
     }
@@ -320,7 +361,11 @@ mod tests {
         window.set_job(0, &[]).unwrap();
         window.finish(State::Done, &vec![0; WINDOW_BYTES]);
         assert_eq!(window.state(), Some(State::RunFailed));
-        assert!(String::from_utf8(window.output()).unwrap().contains("has room for"));
+        assert!(
+            String::from_utf8(window.output())
+                .unwrap()
+                .contains("has room for")
+        );
     }
 
     #[test]
@@ -356,7 +401,13 @@ mod tests {
         }
         let mut cursor = 0;
         let lines = window.log_since(&mut cursor);
-        assert_eq!(lines[0], format!("({} bytes of log were overwritten before they were read)", 1_100_000 - RING_BYTES));
+        assert_eq!(
+            lines[0],
+            format!(
+                "({} bytes of log were overwritten before they were read)",
+                1_100_000 - RING_BYTES
+            )
+        );
         assert_eq!(lines.last(), Some(&line));
         assert!(window.log_since(&mut cursor).is_empty());
     }

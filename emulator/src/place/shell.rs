@@ -1,4 +1,5 @@
-//! A program for experiments: runs a busybox shell script in the sealed lab, with FRR, pimd, ip, tc and tcpdump at hand.
+//! A program for experiments: runs a shell script in the sealed lab, with FRR, pimd, ip, tc,
+//! tcpdump and busybox at hand.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -50,18 +51,22 @@ impl Program for Shell {
         }
         let (output, status) = run(script, log)?;
         let status = status.map_or("killed".to_owned(), |code| code.to_string());
-        Ok(Files::from([(OUTPUT.to_owned(), output.into()), (STATUS.to_owned(), status.into())]))
+        Ok(Files::from([
+            (OUTPUT.to_owned(), output.into()),
+            (STATUS.to_owned(), status.into()),
+        ]))
     }
 }
 
 fn run(script: &[u8], log: &mut dyn FnMut(&str)) -> Result<(String, Option<i32>), String> {
     fs::write("/tmp/script", script).map_err(|e| format!("could not write the script: {e}"))?;
-    let mut child = Command::new("/usr/bin/busybox")
-        .args(["sh", "-c", "exec 2>&1; . /tmp/script"])
+    // Not busybox's own shell: it prefers its applets to the image's ip and tc.
+    let mut child = Command::new("/usr/bin/dash")
+        .args(["-c", "exec 2>&1; . /tmp/script"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|e| format!("could not start busybox: {e}"))?;
+        .map_err(|e| format!("could not start dash: {e}"))?;
     let mut output = String::new();
     for line in BufReader::new(child.stdout.take().ok_or("the shell has no output")?).split(b'\n') {
         let line = line.map_err(|e| format!("could not read the script's output: {e}"))?;
@@ -70,7 +75,9 @@ fn run(script: &[u8], log: &mut dyn FnMut(&str)) -> Result<(String, Option<i32>)
         output.push_str(&line);
         output.push('\n');
     }
-    let status = child.wait().map_err(|e| format!("could not wait for the shell: {e}"))?;
+    let status = child
+        .wait()
+        .map_err(|e| format!("could not wait for the shell: {e}"))?;
     Ok((output, status.code()))
 }
 
@@ -79,9 +86,12 @@ fn link_applets() -> Result<(), String> {
     let list = Command::new("/usr/bin/busybox").arg("--list").output();
     let list = list.map_err(|e| format!("could not ask busybox for its applets: {e}"))?;
     for applet in String::from_utf8_lossy(&list.stdout).lines() {
-        let taken = ["/usr/bin", "/usr/sbin"].iter().any(|folder| Path::new(folder).join(applet).exists());
+        let taken = ["/usr/bin", "/usr/sbin"]
+            .iter()
+            .any(|folder| Path::new(folder).join(applet).exists());
         if !taken {
-            symlink("busybox", Path::new("/usr/bin").join(applet)).map_err(|e| format!("could not link {applet}: {e}"))?;
+            symlink("busybox", Path::new("/usr/bin").join(applet))
+                .map_err(|e| format!("could not link {applet}: {e}"))?;
         }
     }
     Ok(())

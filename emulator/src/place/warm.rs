@@ -1,4 +1,4 @@
-//! Warm labs: machines that have booted, built and converged one topology, kept in the cache to be forked.
+//! Warm labs: machines that have booted, or have built and converged one topology too, kept in the cache to be forked.
 //!
 //! ```text
 //! warm/KEY/ram           the guest's RAM, sparse
@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use super::cache::{Cache, Lock};
 use super::error::PlaceError;
 use super::image::hex;
+use super::qemu::memory_file;
 use super::shared_memory;
 
 /// The RAM's file in a warm lab's folder.
@@ -72,6 +73,17 @@ impl WarmLab {
         self.folder.join(RAM)
     }
 
+    /// The RAM copied into memory of its own.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn ram_copy(&self) -> Result<File, PlaceError> {
+        let copy = memory_file("ram", 0)?;
+        let result = File::open(self.ram()).and_then(|ram| copy_sparse(&ram, &copy));
+        result.map_err(|e| PlaceError::io("copy", self.ram(), e))?;
+        Ok(copy)
+    }
+
     /// Opens the devices' state for a fork.
     ///
     /// # Errors
@@ -96,13 +108,21 @@ pub struct Collected {
 impl Store {
     /// The store in `cache`, limited by `MVPNLAB_WARM_MIB` or [`DEFAULT_LIMIT_BYTES`].
     pub fn new(cache: &Cache) -> Self {
-        let limit = std::env::var("MVPNLAB_WARM_MIB").ok().and_then(|text| text.parse::<u64>().ok());
-        Self { cache: cache.clone(), limit_bytes: limit.map_or(DEFAULT_LIMIT_BYTES, |mib| mib.saturating_mul(1 << 20)) }
+        let limit = std::env::var("MVPNLAB_WARM_MIB")
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok());
+        Self {
+            cache: cache.clone(),
+            limit_bytes: limit.map_or(DEFAULT_LIMIT_BYTES, |mib| mib.saturating_mul(1 << 20)),
+        }
     }
 
     /// The same store with another limit.
     pub fn with_limit(self, limit_bytes: u64) -> Self {
-        Self { limit_bytes, ..self }
+        Self {
+            limit_bytes,
+            ..self
+        }
     }
 
     /// The warm lab named by `key`; `make` fills an empty folder with it when there is none. Of several processes that
@@ -115,12 +135,16 @@ impl Store {
         key: &Key,
         make: &mut dyn FnMut(&Path) -> Result<(), PlaceError>,
     ) -> Result<WarmLab, PlaceError> {
-        let (folder, lock_path) = (self.cache.folder("warm").join(&key.0), self.lock_path(&key.0));
+        let (folder, lock_path) = (
+            self.cache.folder("warm").join(&key.0),
+            self.lock_path(&key.0),
+        );
         loop {
             if let Some(lab) = self.existing(&folder, &lock_path)? {
                 return Ok(lab);
             }
-            let lock = Lock::exclusive(&lock_path).map_err(|e| PlaceError::io("lock", &lock_path, e))?;
+            let lock =
+                Lock::exclusive(&lock_path).map_err(|e| PlaceError::io("lock", &lock_path, e))?;
             if !folder.join(META).exists() {
                 self.make(key, &folder, make)?;
             }
@@ -134,10 +158,15 @@ impl Store {
             return Ok(None);
         }
         let lock = Lock::shared(lock_path).map_err(|e| PlaceError::io("lock", lock_path, e))?;
-        let Ok(meta) = OpenOptions::new().write(true).open(folder.join(META)) else { return Ok(None) };
+        let Ok(meta) = OpenOptions::new().write(true).open(folder.join(META)) else {
+            return Ok(None);
+        };
         // The time of last use orders the removal; a file system that refuses it only makes that order worse.
         let _ = meta.set_modified(SystemTime::now());
-        Ok(Some(WarmLab { folder: folder.to_owned(), _lock: lock }))
+        Ok(Some(WarmLab {
+            folder: folder.to_owned(),
+            _lock: lock,
+        }))
     }
 
     fn make(
@@ -148,7 +177,9 @@ impl Store {
     ) -> Result<(), PlaceError> {
         let parent = self.cache.folder("warm");
         fs::create_dir_all(&parent).map_err(|e| PlaceError::io("create", &parent, e))?;
-        let scratch = tempfile::Builder::new().prefix(".making-").tempdir_in(&parent);
+        let scratch = tempfile::Builder::new()
+            .prefix(".making-")
+            .tempdir_in(&parent);
         let scratch = scratch.map_err(|e| PlaceError::io("create a folder in", &parent, e))?;
         make(scratch.path())?;
         let meta = scratch.path().join(META);
@@ -156,7 +187,8 @@ impl Store {
         fs::write(&meta, text).map_err(|e| PlaceError::io("write", &meta, e))?;
         // Half a lab of an older crash may lie there; it has no meta.json.
         let _ = fs::remove_dir_all(folder);
-        fs::rename(scratch.keep(), folder).map_err(|e| PlaceError::io("move the warm lab to", folder, e))?;
+        fs::rename(scratch.keep(), folder)
+            .map_err(|e| PlaceError::io("move the warm lab to", folder, e))?;
         self.collect_garbage(Some(key)).map(drop)
     }
 
@@ -167,7 +199,10 @@ impl Store {
     pub fn collect_garbage(&self, keep: Option<&Key>) -> Result<Collected, PlaceError> {
         let mut labs = self.labs()?;
         labs.sort_by_key(|lab| lab.used);
-        let mut result = Collected { kept_bytes: labs.iter().map(|lab| lab.bytes).sum(), ..Collected::default() };
+        let mut result = Collected {
+            kept_bytes: labs.iter().map(|lab| lab.bytes).sum(),
+            ..Collected::default()
+        };
         for lab in labs {
             if result.kept_bytes <= self.limit_bytes {
                 break;
@@ -182,7 +217,9 @@ impl Store {
     }
 
     fn remove(&self, lab: &Kept) -> bool {
-        let Ok(Some(_lock)) = Lock::try_exclusive(&self.lock_path(&lab.name)) else { return false };
+        let Ok(Some(_lock)) = Lock::try_exclusive(&self.lock_path(&lab.name)) else {
+            return false;
+        };
         let folder = self.cache.folder("warm").join(&lab.name);
         // Without its meta.json it is no lab any more, however far the rest gets.
         fs::remove_file(folder.join(META)).is_ok() && fs::remove_dir_all(&folder).is_ok()
@@ -196,9 +233,17 @@ impl Store {
             Err(e) => return Err(PlaceError::io("list", folder, e)),
         };
         let labs = listing.filter_map(Result::ok).filter_map(|entry| {
-            let used = fs::metadata(entry.path().join(META)).ok()?.modified().ok()?;
-            let sizes = [RAM, STATE, META].map(|name| fs::metadata(entry.path().join(name)).map_or(0, |m| m.blocks() * 512));
-            Some(Kept { name: entry.file_name().to_string_lossy().into_owned(), used, bytes: sizes.iter().sum() })
+            let used = fs::metadata(entry.path().join(META))
+                .ok()?
+                .modified()
+                .ok()?;
+            let sizes = [RAM, STATE, META]
+                .map(|name| fs::metadata(entry.path().join(name)).map_or(0, |m| m.blocks() * 512));
+            Some(Kept {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                used,
+                bytes: sizes.iter().sum(),
+            })
         });
         Ok(labs.collect())
     }
@@ -214,37 +259,65 @@ struct Kept {
     bytes: u64,
 }
 
-/// Creates the file for the devices' state.
-pub fn create_state(folder: &Path) -> Result<File, PlaceError> {
+/// Writes a machine's RAM and the state of its devices into the folder of a lab that is being made.
+///
+/// # Errors
+/// When the disk is full, or the state is not what this program expects of QEMU.
+pub fn keep(folder: &Path, ram: &File, mut state: Vec<u8>) -> Result<(), PlaceError> {
     let path = folder.join(STATE);
-    File::create(&path).map_err(|e| PlaceError::io("create", path, e))
+    forget_window(&mut state).map_err(|reason| PlaceError::Io {
+        what: "understand the devices' state for",
+        path: path.clone(),
+        source: io::Error::other(reason),
+    })?;
+    fs::write(&path, &state).map_err(|e| PlaceError::io("write", &path, e))?;
+    let path = folder.join(RAM);
+    File::create(&path)
+        .and_then(|target| copy_sparse(ram, &target))
+        .map_err(|e| PlaceError::io("write", &path, e))
+}
+
+/// QEMU notes at which address the guest had mapped each shared memory, and refuses to restore when the new machine has
+/// it elsewhere; but the window is a PCI device's, mapped nowhere until its device is restored, which comes later in the
+/// same stream. So the noted address becomes zero, what a new machine has.
+///
+/// In the stream (QEMU, `ram_save_setup`): length byte and name of the memory, its size and its address, big-endian.
+fn forget_window(state: &mut [u8]) -> Result<(), String> {
+    let mut pattern = b"/window".to_vec();
+    pattern.extend((shared_memory::WINDOW_BYTES as u64).to_be_bytes());
+    let found = state
+        .windows(pattern.len())
+        .position(|part| part == pattern);
+    let address = found
+        .map(|at| at + pattern.len())
+        .filter(|at| at + 8 <= state.len());
+    let address = address
+        .ok_or("it does not name the window; this version of QEMU writes it in another way")?;
+    state[address..address + 8].fill(0);
+    Ok(())
 }
 
 /// Copies RAM into a file, leaving out pages that are all zero. RAM is written here in one go, rather than by a QEMU that
 /// maps the file: a full disk is an error then, and no SIGBUS in the guest.
-pub fn copy_sparse(ram: &File, path: &Path) -> Result<(), PlaceError> {
+pub fn copy_sparse(ram: &File, target: &File) -> io::Result<()> {
     const CHUNK: usize = 64 << 10;
     const PAGE: usize = 4 << 10;
-    let copy = || -> io::Result<()> {
-        let mut target = File::create(path)?;
-        let size = ram.metadata()?.len();
-        target.set_len(size)?;
-        let mut chunk = vec![0; CHUNK];
-        let mut at = 0;
-        while let Some(data) = next_data(ram, at)? {
-            at = data - data % CHUNK as u64;
-            let length = CHUNK.min((size - at) as usize);
-            ram.read_exact_at(&mut chunk[..length], at)?;
-            for (n, page) in chunk[..length].chunks(PAGE).enumerate() {
-                if page.iter().any(|byte| *byte != 0) {
-                    target.write_all_at(page, at + (n * PAGE) as u64)?;
-                }
+    let size = ram.metadata()?.len();
+    target.set_len(size)?;
+    let mut chunk = vec![0; CHUNK];
+    let mut at = 0;
+    while let Some(data) = next_data(ram, at)? {
+        at = data - data % CHUNK as u64;
+        let length = CHUNK.min((size - at) as usize);
+        ram.read_exact_at(&mut chunk[..length], at)?;
+        for (n, page) in chunk[..length].chunks(PAGE).enumerate() {
+            if page.iter().any(|byte| *byte != 0) {
+                target.write_all_at(page, at + (n * PAGE) as u64)?;
             }
-            at += length as u64;
         }
-        target.flush()
-    };
-    copy().map_err(|e| PlaceError::io("write", path, e))
+        at += length as u64;
+    }
+    Ok(())
 }
 
 /// The next offset at or after `at` that is not in a hole.
@@ -278,8 +351,12 @@ mod tests {
     }
 
     fn used_seconds_ago(store: &Store, key: &Key, seconds: u64) {
-        let meta = File::options().write(true).open(store.cache.folder("warm").join(&key.0).join(META)).unwrap();
-        meta.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        let meta = File::options()
+            .write(true)
+            .open(store.cache.folder("warm").join(&key.0).join(META))
+            .unwrap();
+        meta.set_modified(SystemTime::now() - Duration::from_secs(seconds))
+            .unwrap();
     }
 
     #[test]
@@ -298,7 +375,10 @@ mod tests {
                 made += 1;
                 fill(folder)
             });
-            assert_eq!(fs::read(lab.unwrap().folder().join(STATE)).unwrap(), b"state");
+            assert_eq!(
+                fs::read(lab.unwrap().folder().join(STATE)).unwrap(),
+                b"state"
+            );
         }
         assert_eq!(made, 1);
     }
@@ -346,11 +426,33 @@ mod tests {
         let total = store.collect_garbage(None).unwrap().kept_bytes;
         let tight = store.clone().with_limit(total - 1);
         let collected = tight.collect_garbage(None).unwrap();
-        assert_eq!((collected.removed, collected.kept_bytes + collected.freed_bytes), (1, total));
+        assert_eq!(
+            (
+                collected.removed,
+                collected.kept_bytes + collected.freed_bytes
+            ),
+            (1, total)
+        );
         let exists = |name| store.cache.folder("warm").join(&key(name).0).exists();
         assert!(exists("held") && !exists("old") && exists("new"));
         drop(held);
-        assert_eq!(store.with_limit(0).collect_garbage(None).unwrap().removed, 2);
+        assert_eq!(
+            store.with_limit(0).collect_garbage(None).unwrap().removed,
+            2
+        );
+    }
+
+    #[test]
+    fn the_window_is_forgotten_by_its_address_only() {
+        let mut state = b"QEVM...\x130000:00:01.0/window".to_vec();
+        state.extend((shared_memory::WINDOW_BYTES as u64).to_be_bytes());
+        let before = state.clone();
+        state.extend(0xe000_0000u64.to_be_bytes());
+        state.extend(b"the rest");
+        forget_window(&mut state).unwrap();
+        assert_eq!(state, [before.as_slice(), &[0; 8], b"the rest"].concat());
+        assert!(forget_window(&mut b"QEVM without it".to_vec()).is_err());
+        assert!(forget_window(&mut before.clone()).is_err());
     }
 
     #[test]
@@ -362,9 +464,12 @@ mod tests {
         ram.write_all_at(b"two", (8 << 20) - 3).unwrap();
         ram.write_all_at(&[0; 1 << 20], 1 << 20).unwrap();
         let path = dir.path().join("copy");
-        copy_sparse(&ram, &path).unwrap();
+        copy_sparse(&ram, &File::create(&path).unwrap()).unwrap();
         let copy = fs::read(&path).unwrap();
-        assert_eq!((&copy[5..8], &copy[(8 << 20) - 3..]), (&b"one"[..], &b"two"[..]));
+        assert_eq!(
+            (&copy[5..8], &copy[(8 << 20) - 3..]),
+            (&b"one"[..], &b"two"[..])
+        );
         assert_eq!(copy.iter().filter(|byte| **byte != 0).count(), 6);
         assert!(fs::metadata(&path).unwrap().blocks() * 512 < 256 << 10);
     }

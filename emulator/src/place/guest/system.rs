@@ -21,22 +21,37 @@ pub fn mount_all() -> Result<(), String> {
         mount(Some(kind), target, Some(kind), MsFlags::empty(), none)
             .map_err(|errno| format!("could not mount {kind} on {target}: {errno}"))?;
     }
-    for folder in ["/dev/pts", "/dev/shm", "/run/netns", "/run/lock", "/var/tmp", "/var/log"] {
+    for folder in [
+        "/dev/pts",
+        "/dev/shm",
+        "/run/netns",
+        "/run/lock",
+        "/var/tmp",
+        "/var/log",
+    ] {
         fs::create_dir_all(folder).map_err(|e| format!("could not create {folder}: {e}"))?;
     }
-    mount(Some("devpts"), "/dev/pts", Some("devpts"), MsFlags::empty(), none)
-        .map_err(|errno| format!("could not mount devpts: {errno}"))?;
+    mount(
+        Some("devpts"),
+        "/dev/pts",
+        Some("devpts"),
+        MsFlags::empty(),
+        none,
+    )
+    .map_err(|errno| format!("could not mount devpts: {errno}"))?;
     Ok(())
 }
 
 /// Finds the ivshmem device and maps it.
 pub fn open_window() -> Result<Window, String> {
     let device = ivshmem().ok_or("there is no ivshmem device: the host's window is missing")?;
-    fs::write(device.join("enable"), "1").map_err(|e| format!("could not enable the window's device: {e}"))?;
+    fs::write(device.join("enable"), "1")
+        .map_err(|e| format!("could not enable the window's device: {e}"))?;
     let memory = device.join("resource2");
     let file = OpenOptions::new().read(true).write(true).open(&memory);
     let window = file.and_then(|file| Window::map(&file));
-    let window = window.map_err(|e| format!("could not map the window {}: {e}", memory.display()))?;
+    let window =
+        window.map_err(|e| format!("could not map the window {}: {e}", memory.display()))?;
     if !window.is_prepared() {
         return Err("the window was not laid out by this version's host".into());
     }
@@ -46,7 +61,9 @@ pub fn open_window() -> Result<Window, String> {
 fn ivshmem() -> Option<PathBuf> {
     let devices = fs::read_dir("/sys/bus/pci/devices").ok()?;
     let mut paths = devices.filter_map(Result::ok).map(|entry| entry.path());
-    let is = |path: &Path, file: &str, id: &str| fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id);
+    let is = |path: &Path, file: &str, id: &str| {
+        fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id)
+    };
     paths.find(|path| is(path, "vendor", PCI_ID.0) && is(path, "device", PCI_ID.1))
 }
 
@@ -56,23 +73,39 @@ pub fn prepare(window: &Window) -> Result<(), String> {
     add_entropy(b"mvpnlab boot")?;
     load_modules()?;
     loopback_up().map_err(|e| format!("could not bring up the loopback interface: {e}"))?;
-    let (user, group) = (Uid::from_raw(recipe::FRR_USER_ID), Gid::from_raw(recipe::FRR_GROUP_ID));
+    let (user, group) = (
+        Uid::from_raw(recipe::FRR_USER_ID),
+        Gid::from_raw(recipe::FRR_GROUP_ID),
+    );
     for folder in ["/run/frr", "/etc/frr", "/var/log/frr", "/var/lib/frr"] {
         fs::create_dir_all(folder).map_err(|e| format!("could not create {folder}: {e}"))?;
-        chown(folder, Some(user), Some(group)).map_err(|e| format!("could not give {folder} to frr: {e}"))?;
+        chown(folder, Some(user), Some(group))
+            .map_err(|e| format!("could not give {folder} to frr: {e}"))?;
     }
-    window.append_log(&format!("guest: booted after {} virtual ms", monotonic_ns() / 1_000_000));
+    window.append_log(&format!(
+        "guest: booted after {} virtual ms",
+        monotonic_ns() / 1_000_000
+    ));
     Ok(())
 }
 
 fn load_modules() -> Result<(), String> {
     let list = Path::new("/").join(recipe::MODULE_LIST);
-    let list = fs::read_to_string(&list).map_err(|e| format!("could not read {}: {e}", list.display()))?;
+    let list =
+        fs::read_to_string(&list).map_err(|e| format!("could not read {}: {e}", list.display()))?;
     let no_arguments = CString::default();
     for path in list.lines() {
-        let file = File::open(path).map_err(|e| format!("could not open the module {path}: {e}"))?;
+        let file =
+            File::open(path).map_err(|e| format!("could not open the module {path}: {e}"))?;
         // SAFETY: the descriptor and the string live through the call.
-        let result = unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), no_arguments.as_ptr(), 0) };
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_finit_module,
+                file.as_raw_fd(),
+                no_arguments.as_ptr(),
+                0,
+            )
+        };
         let error = io::Error::last_os_error();
         if result != 0 && error.raw_os_error() != Some(libc::EEXIST) {
             return Err(format!("could not load the module {path}: {error}"));
@@ -113,7 +146,11 @@ fn add_entropy(text: &[u8]) -> Result<(), String> {
     }
     const RNDADDENTROPY: libc::c_ulong = 0x4008_5203;
     const RNDRESEEDCRNG: libc::c_ulong = 0x5207;
-    let pool = Pool { entropy_bits: 256, bytes: 32, content: Sha256::digest(text).into() };
+    let pool = Pool {
+        entropy_bits: 256,
+        bytes: 32,
+        content: Sha256::digest(text).into(),
+    };
     let device = File::options().write(true).open("/dev/urandom");
     let device = device.map_err(|e| format!("could not open /dev/urandom: {e}"))?;
     // SAFETY: the structure is laid out as `struct rand_pool_info` and lives through the call.
@@ -122,12 +159,17 @@ fn add_entropy(text: &[u8]) -> Result<(), String> {
     let stirred = unsafe { libc::ioctl(device.as_raw_fd(), RNDRESEEDCRNG) };
     match (added, stirred) {
         (0, 0) => Ok(()),
-        _ => Err(format!("could not seed the kernel's random generator: {}", io::Error::last_os_error())),
+        _ => Err(format!(
+            "could not seed the kernel's random generator: {}",
+            io::Error::last_os_error()
+        )),
     }
 }
 
 /// Virtual nanoseconds since boot.
 pub fn monotonic_ns() -> u64 {
     // The monotonic clock exists on every Linux and starts at zero.
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
+        t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64
+    })
 }

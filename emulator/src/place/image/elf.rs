@@ -29,13 +29,23 @@ pub fn needs(bytes: &[u8]) -> Result<Needs, String> {
         if let Some(path) = segment.interpreter(endian, bytes).map_err(text)? {
             found.interpreter = Some(String::from_utf8_lossy(path).into_owned());
         }
-        let Some(entries) = segment.dynamic(endian, bytes).map_err(text)? else { continue };
-        let value = |tag: DynamicTag| entries.iter().find(|e| e.tag(endian) == tag).map(|e| e.d_val(endian));
-        let Some(strings) = value(DT_STRTAB) else { continue };
+        let Some(entries) = segment.dynamic(endian, bytes).map_err(text)? else {
+            continue;
+        };
+        let value = |tag: DynamicTag| {
+            entries
+                .iter()
+                .find(|e| e.tag(endian) == tag)
+                .map(|e| e.d_val(endian))
+        };
+        let Some(strings) = value(DT_STRTAB) else {
+            continue;
+        };
         for entry in entries.iter().filter(|e| e.tag(endian) == DT_NEEDED) {
             let address = strings + entry.d_val(endian);
-            let name = string_at(segments, endian, bytes, address)
-                .ok_or_else(|| format!("a needed library's name at address {address:#x} is outside the file"))?;
+            let name = string_at(segments, endian, bytes, address).ok_or_else(|| {
+                format!("a needed library's name at address {address:#x} is outside the file")
+            })?;
             found.libraries.push(name);
         }
     }
@@ -46,13 +56,21 @@ pub fn needs(bytes: &[u8]) -> Result<Needs, String> {
 /// most of a development build, and the section table with them.
 pub fn loadable(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let (header, endian) = parse(bytes)?;
-    let mut end = header.e_phoff(endian) + u64::from(header.e_phnum(endian)) * u64::from(header.e_phentsize(endian));
+    let mut end = header.e_phoff(endian)
+        + u64::from(header.e_phnum(endian)) * u64::from(header.e_phentsize(endian));
     for segment in header.program_headers(endian, bytes).map_err(text)? {
         if matches!(segment.p_type(endian), PT_LOAD | PT_DYNAMIC | PT_INTERP) {
-            end = end.max(segment.p_offset(endian).saturating_add(segment.p_filesz(endian)));
+            end = end.max(
+                segment
+                    .p_offset(endian)
+                    .saturating_add(segment.p_filesz(endian)),
+            );
         }
     }
-    let end = usize::try_from(end).ok().filter(|end| *end <= bytes.len()).ok_or("a segment lies outside the file")?;
+    let end = usize::try_from(end)
+        .ok()
+        .filter(|end| *end <= bytes.len())
+        .ok_or("a segment lies outside the file")?;
     let mut cut = bytes[..end].to_vec();
     // Elf64_Ehdr: e_shoff at 40, e_shnum at 60, e_shstrndx at 62.
     cut[40..48].fill(0);
@@ -64,12 +82,22 @@ pub fn loadable(bytes: &[u8]) -> Result<Vec<u8>, String> {
 pub fn set_interpreter(bytes: &mut [u8], path: &str) -> Result<(), String> {
     let (header, endian) = parse(bytes)?;
     let segments = header.program_headers(endian, &*bytes).map_err(text)?;
-    let Some(segment) = segments.iter().find(|s| s.p_type(endian) == PT_INTERP) else { return Ok(()) };
-    let (start, size) = (segment.p_offset(endian) as usize, segment.p_filesz(endian) as usize);
+    let Some(segment) = segments.iter().find(|s| s.p_type(endian) == PT_INTERP) else {
+        return Ok(());
+    };
+    let (start, size) = (
+        segment.p_offset(endian) as usize,
+        segment.p_filesz(endian) as usize,
+    );
     if path.len() >= size {
-        return Err(format!("its loader's path has room for {} bytes only, not for {path}", size.saturating_sub(1)));
+        return Err(format!(
+            "its loader's path has room for {} bytes only, not for {path}",
+            size.saturating_sub(1)
+        ));
     }
-    let room = bytes.get_mut(start..start + size).ok_or("the loader's path lies outside the file")?;
+    let room = bytes
+        .get_mut(start..start + size)
+        .ok_or("the loader's path lies outside the file")?;
     room.fill(0);
     room[..path.len()].copy_from_slice(path.as_bytes());
     Ok(())
@@ -88,9 +116,11 @@ fn string_at(
     address: u64,
 ) -> Option<String> {
     let segment = segments.iter().find(|s| {
-        s.p_type(endian) == PT_LOAD && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_filesz(endian)).contains(&address)
+        s.p_type(endian) == PT_LOAD
+            && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_filesz(endian)).contains(&address)
     })?;
-    let start = usize::try_from(address - segment.p_vaddr(endian) + segment.p_offset(endian)).ok()?;
+    let start =
+        usize::try_from(address - segment.p_vaddr(endian) + segment.p_offset(endian)).ok()?;
     let rest = bytes.get(start..)?;
     let length = rest.iter().position(|byte| *byte == 0)?;
     Some(String::from_utf8_lossy(&rest[..length]).into_owned())
@@ -111,7 +141,10 @@ mod tests {
     #[test]
     fn a_test_executable_needs_the_c_library_and_a_loader() {
         let needs = needs(&own_executable()).unwrap();
-        assert!(needs.libraries.iter().any(|l| l == "libc.so.6"), "{needs:?}");
+        assert!(
+            needs.libraries.iter().any(|l| l == "libc.so.6"),
+            "{needs:?}"
+        );
         assert!(needs.interpreter.unwrap().contains("ld-linux"));
     }
 
@@ -128,8 +161,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cut");
         std::fs::write(&path, loadable(&own_executable()).unwrap()).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let output = std::process::Command::new(&path).arg("--list").output().unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let output = std::process::Command::new(&path)
+            .arg("--list")
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
     }
 
@@ -137,7 +174,10 @@ mod tests {
     fn a_loader_path_is_replaced_only_where_it_fits() {
         let mut bytes = own_executable();
         set_interpreter(&mut bytes, "/host/ld.so").unwrap();
-        assert_eq!(needs(&bytes).unwrap().interpreter.as_deref(), Some("/host/ld.so"));
+        assert_eq!(
+            needs(&bytes).unwrap().interpreter.as_deref(),
+            Some("/host/ld.so")
+        );
         let error = set_interpreter(&mut bytes, &"x".repeat(200)).unwrap_err();
         assert!(error.contains("room for"), "{error}");
     }

@@ -21,7 +21,11 @@ pub struct Newc<W: Write> {
 impl<W: Write> Newc<W> {
     /// Starts an archive.
     pub fn new(out: W) -> Self {
-        Self { out, written: 0, inode: 0 }
+        Self {
+            out,
+            written: 0,
+            inode: 0,
+        }
     }
 
     /// Adds a directory with permission bits `mode`.
@@ -40,7 +44,13 @@ impl<W: Write> Newc<W> {
     }
 
     /// Adds a character device node; the kernel makes it, so no privilege is needed to write one.
-    pub fn character_device(&mut self, path: &str, mode: u32, major: u32, minor: u32) -> io::Result<()> {
+    pub fn character_device(
+        &mut self,
+        path: &str,
+        mode: u32,
+        major: u32,
+        minor: u32,
+    ) -> io::Result<()> {
         self.entry(path, CHARACTER_DEVICE | mode, (major, minor), &[])
     }
 
@@ -53,13 +63,25 @@ impl<W: Write> Newc<W> {
         Ok(self.out)
     }
 
-    fn entry(&mut self, path: &str, mode: u32, device: (u32, u32), content: &[u8]) -> io::Result<()> {
-        let size = u32::try_from(content.len())
-            .map_err(|_| io::Error::other(format!("{path} is {} bytes: newc holds at most 4 GiB a file", content.len())))?;
+    fn entry(
+        &mut self,
+        path: &str,
+        mode: u32,
+        device: (u32, u32),
+        content: &[u8],
+    ) -> io::Result<()> {
+        let size = u32::try_from(content.len()).map_err(|_| {
+            io::Error::other(format!(
+                "{path} is {} bytes: newc holds at most 4 GiB a file",
+                content.len()
+            ))
+        })?;
         let links = if mode & DIRECTORY == DIRECTORY { 2 } else { 1 };
         let name_size = path.len() as u32 + 1;
         // ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor, namesize, check
-        let fields = [self.inode, mode, 0, 0, links, 0, size, 0, 0, device.0, device.1, name_size, 0];
+        let fields = [
+            self.inode, mode, 0, 0, links, 0, size, 0, 0, device.0, device.1, name_size, 0,
+        ];
         let mut header = String::from("070701");
         for field in fields {
             header.push_str(&format!("{field:08x}"));
@@ -129,7 +151,10 @@ mod tests {
             ("bin", 0o120_777, b"usr/bin"),
             ("console", 0o020_600, b""),
         ];
-        let expected: Vec<_> = expected.iter().map(|(n, m, c)| ((*n).to_owned(), *m, c.to_vec())).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(n, m, c)| ((*n).to_owned(), *m, c.to_vec()))
+            .collect();
         assert_eq!(entries, expected);
     }
 

@@ -44,9 +44,15 @@ impl Apt {
             }
         }
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let is = |key: &str, value: &str| release.lines().any(|l| l.replace('"', "") == format!("{key}={value}"));
+        let is = |key: &str, value: &str| {
+            release
+                .lines()
+                .any(|l| l.replace('"', "") == format!("{key}={value}"))
+        };
         if is("ID", "debian") && is("VERSION_CODENAME", RELEASE) {
-            return Ok(Self { options: Vec::new() });
+            return Ok(Self {
+                options: Vec::new(),
+            });
         }
         Self::private(scratch)
     }
@@ -85,7 +91,9 @@ impl Apt {
     pub fn first_dependency(&self, meta: &str) -> Result<String, ImageError> {
         let packages = self.show(&[meta.to_owned()])?;
         let found = packages.get(meta).and_then(|p| p.depends.first().cloned());
-        found.ok_or_else(|| ImageError::NoPackage { name: meta.to_owned() })
+        found.ok_or_else(|| ImageError::NoPackage {
+            name: meta.to_owned(),
+        })
     }
 
     /// The packages named, and the library packages they depend on, directly or through other library packages.
@@ -99,13 +107,21 @@ impl Apt {
             let mut shown = self.show(&batch)?;
             shown.retain(|name, package| package.is_library || roots.contains(&name.as_str()));
             for package in shown.values() {
-                wanted.extend(package.depends.iter().filter(|d| !asked.contains(*d)).cloned());
+                wanted.extend(
+                    package
+                        .depends
+                        .iter()
+                        .filter(|d| !asked.contains(*d))
+                        .cloned(),
+                );
             }
             found.extend(shown);
         }
         for root in roots {
             if !found.contains_key(*root) {
-                return Err(ImageError::NoPackage { name: (*root).to_owned() });
+                return Err(ImageError::NoPackage {
+                    name: (*root).to_owned(),
+                });
             }
         }
         Ok(found.into_values().collect())
@@ -118,7 +134,9 @@ impl Apt {
         let listing = match self.run("apt-cache", &arguments, Path::new("/")) {
             Ok(listing) => listing,
             Err(ImageError::Tool { .. }) if names.len() == 1 => {
-                return Err(ImageError::NoPackage { name: names[0].clone() });
+                return Err(ImageError::NoPackage {
+                    name: names[0].clone(),
+                });
             }
             Err(other) => return Err(other),
         };
@@ -126,9 +144,17 @@ impl Apt {
     }
 
     /// Downloads `packages` into `downloads` and unpacks each one into `trees/NAME`.
-    pub fn fetch(&self, packages: &[Package], downloads: &Path, trees: &Path) -> Result<(), ImageError> {
+    pub fn fetch(
+        &self,
+        packages: &[Package],
+        downloads: &Path,
+        trees: &Path,
+    ) -> Result<(), ImageError> {
         fs::create_dir_all(downloads).map_err(|e| ImageError::io("create", downloads, e))?;
-        let names: Vec<String> = packages.iter().map(|p| format!("{}={}", p.name, p.version)).collect();
+        let names: Vec<String> = packages
+            .iter()
+            .map(|p| format!("{}={}", p.name, p.version))
+            .collect();
         let mut arguments = vec!["download", "-q"];
         arguments.extend(names.iter().map(String::as_str));
         self.run("apt-get", &arguments, downloads)?;
@@ -145,7 +171,10 @@ impl Apt {
             }
             let tree = trees.join(&package.name);
             fs::create_dir_all(&tree).map_err(|e| ImageError::io("create", &tree, e))?;
-            let paths = [file.to_string_lossy().into_owned(), tree.to_string_lossy().into_owned()];
+            let paths = [
+                file.to_string_lossy().into_owned(),
+                tree.to_string_lossy().into_owned(),
+            ];
             self.run("dpkg-deb", &["-x", &paths[0], &paths[1]], downloads)?;
         }
         Ok(())
@@ -153,7 +182,10 @@ impl Apt {
 
     fn run(&self, tool: &str, arguments: &[&str], folder: &Path) -> Result<String, ImageError> {
         let mut command = Command::new(tool);
-        command.current_dir(folder).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command
+            .current_dir(folder)
+            .env("LC_ALL", "C")
+            .env("DEBIAN_FRONTEND", "noninteractive");
         if tool.starts_with("apt") {
             command.args(self.options.iter().flat_map(|o| ["-o", o.as_str()]));
         }
@@ -161,7 +193,10 @@ impl Apt {
         let output = output.map_err(|e| ImageError::io("start", Path::new(tool), e))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(ImageError::Tool { command: format!("{tool} {}", arguments.join(" ")), said });
+            return Err(ImageError::Tool {
+                command: format!("{tool} {}", arguments.join(" ")),
+                said,
+            });
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -172,8 +207,13 @@ fn downloaded(downloads: &Path, package: &Package) -> Result<PathBuf, ImageError
     let stem = format!("{}_{}_", package.name, package.version.replace(':', "%3a"));
     let listing = fs::read_dir(downloads).map_err(|e| ImageError::io("list", downloads, e))?;
     let mut files = listing.filter_map(Result::ok).map(|entry| entry.path());
-    let found = files.find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&stem)));
-    found.ok_or_else(|| ImageError::NoPackage { name: package.name.clone() })
+    let found = files.find(|p| {
+        p.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with(&stem))
+    });
+    found.ok_or_else(|| ImageError::NoPackage {
+        name: package.name.clone(),
+    })
 }
 
 /// Reads apt-cache's stanzas. Of alternatives (`a | b`) the first counts.
@@ -182,14 +222,21 @@ fn parse_listing(listing: &str) -> BTreeMap<String, Package> {
     for stanza in listing.split("\n\n") {
         let field = |key: &str| {
             let prefix = format!("{key}: ");
-            stanza.lines().find_map(|line| line.strip_prefix(prefix.as_str())).unwrap_or_default()
+            stanza
+                .lines()
+                .find_map(|line| line.strip_prefix(prefix.as_str()))
+                .unwrap_or_default()
         };
         let name = field("Package").to_owned();
         if name.is_empty() || field("SHA256").is_empty() {
             continue;
         }
         let dependencies = [field("Pre-Depends"), field("Depends")].join(",");
-        let first_word = |d: &str| d.split([' ', '|', ':', '(']).find(|w| !w.is_empty()).map(str::to_owned);
+        let first_word = |d: &str| {
+            d.split([' ', '|', ':', '('])
+                .find(|w| !w.is_empty())
+                .map(str::to_owned)
+        };
         let package = Package {
             version: field("Version").to_owned(),
             sha256: field("SHA256").to_owned(),
@@ -215,7 +262,16 @@ mod tests {
         let packages = parse_listing(LISTING);
         assert_eq!(packages.keys().collect::<Vec<_>>(), ["frr", "libc6"]);
         assert!(packages["libc6"].is_library && !packages["frr"].is_library);
-        assert_eq!(packages["frr"].depends, ["adduser", "iproute2", "libc6", "libcap2"]);
-        assert_eq!((packages["frr"].version.as_str(), packages["frr"].sha256.as_str()), ("8.4.4-1", "37f5"));
+        assert_eq!(
+            packages["frr"].depends,
+            ["adduser", "iproute2", "libc6", "libcap2"]
+        );
+        assert_eq!(
+            (
+                packages["frr"].version.as_str(),
+                packages["frr"].sha256.as_str()
+            ),
+            ("8.4.4-1", "37f5")
+        );
     }
 }

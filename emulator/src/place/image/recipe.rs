@@ -7,7 +7,15 @@ pub const FORMAT: u32 = 1;
 pub const KERNEL_META_PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// Packages whose files are taken by name; the libraries they need follow from the ELF files themselves.
-pub const PACKAGES: &[&str] = &["frr", "pimd", "busybox-static", "iproute2", "tcpdump", "libpam-modules"];
+pub const PACKAGES: &[&str] = &[
+    "frr",
+    "pimd",
+    "busybox-static",
+    "dash",
+    "iproute2",
+    "tcpdump",
+    "libpam-modules",
+];
 
 /// Executables and data taken from [`PACKAGES`], by their usr-merged path. tc, tcpdump, busybox and vtysh are for the
 /// developer's shell; the lab itself speaks netlink and the daemons' sockets.
@@ -20,6 +28,7 @@ pub const FILES: &[&str] = &[
     "usr/bin/vtysh",
     "usr/sbin/pimd",
     "usr/bin/busybox",
+    "usr/bin/dash",
     "usr/bin/ip",
     "usr/sbin/tc",
     "usr/bin/tcpdump",
@@ -55,21 +64,52 @@ pub const MODULES: &[&str] = &[
 ];
 
 /// Directories that must exist before anything is mounted.
-pub const DIRECTORIES: &[&str] =
-    &["dev", "proc", "sys", "run", "tmp", "root", "etc", "etc/pam.d", "etc/frr", "etc/iproute2", "var", "usr", "host"];
+pub const DIRECTORIES: &[&str] = &[
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "tmp",
+    "root",
+    "etc",
+    "etc/pam.d",
+    "etc/frr",
+    "etc/iproute2",
+    "var",
+    "usr",
+    "host",
+];
 
 /// Links that make the tree usr-merged, as (link, target).
-pub const LINKS: &[(&str, &str)] =
-    &[("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64"), ("var/run", "/run")];
+pub const LINKS: &[(&str, &str)] = &[
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+    ("var/run", "/run"),
+    ("usr/bin/sh", "dash"),
+];
 
 /// Files of our own, as (path, content). FRR's daemons drop to `frr:frr` and want the group `frrvty` to exist.
 pub const TEXTS: &[(&str, &str)] = &[
-    ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nfrr:x:100:101:FRR:/nonexistent:/bin/false\n"),
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nfrr:x:100:101:FRR:/nonexistent:/bin/false\n",
+    ),
     ("etc/group", "root:x:0:\nfrr:x:101:frr\nfrrvty:x:102:frr\n"),
     ("etc/hosts", "127.0.0.1 localhost\n"),
-    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nprotocols: files\n"),
-    ("etc/protocols", "ip 0 IP\nicmp 1 ICMP\nigmp 2 IGMP\ntcp 6 TCP\nudp 17 UDP\ngre 47 GRE\nospf 89 OSPF\npim 103 PIM\n"),
-    ("etc/pam.d/frr", "auth sufficient pam_permit.so\naccount sufficient pam_permit.so\n"),
+    (
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files\nprotocols: files\n",
+    ),
+    (
+        "etc/protocols",
+        "ip 0 IP\nicmp 1 ICMP\nigmp 2 IGMP\ntcp 6 TCP\nudp 17 UDP\ngre 47 GRE\nospf 89 OSPF\npim 103 PIM\n",
+    ),
+    (
+        "etc/pam.d/frr",
+        "auth sufficient pam_permit.so\naccount sufficient pam_permit.so\n",
+    ),
     ("etc/frr/vtysh.conf", ""),
 ];
 

@@ -30,15 +30,25 @@ pub struct Root {
 }
 
 /// Where a library may lie; FRR keeps its own in a folder named by its executables' RUNPATH.
-const LIBRARY_FOLDERS: &[&str] =
-    &["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/frr", "usr/lib64", "usr/lib"];
+const LIBRARY_FOLDERS: &[&str] = &[
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu/frr",
+    "usr/lib64",
+    "usr/lib",
+];
 
 impl Tree {
     /// Indexes the folders `trees/PACKAGE`.
     pub fn index(trees: &Path) -> Result<Self, ImageError> {
-        let mut tree = Self { files: BTreeMap::new() };
+        let mut tree = Self {
+            files: BTreeMap::new(),
+        };
         for package in list(trees)? {
-            let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = package
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             tree.walk(&name, &package, "")?;
         }
         Ok(tree)
@@ -46,9 +56,19 @@ impl Tree {
 
     fn walk(&mut self, package: &str, folder: &Path, prefix: &str) -> Result<(), ImageError> {
         for path in list(folder)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let inside = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            let kind = fs::symlink_metadata(&path).map_err(|e| ImageError::io("read", &path, e))?.file_type();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let inside = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}/{name}")
+            };
+            let kind = fs::symlink_metadata(&path)
+                .map_err(|e| ImageError::io("read", &path, e))?
+                .file_type();
             if kind.is_dir() {
                 self.walk(package, &path, &inside)?;
             } else if kind.is_symlink() {
@@ -63,7 +83,10 @@ impl Tree {
     }
 
     fn add(&mut self, package: &str, path: &str, kind: Kind) {
-        self.files.entry(usr_merged(path)).or_insert(Entry { package: package.to_owned(), kind });
+        self.files.entry(usr_merged(path)).or_insert(Entry {
+            package: package.to_owned(),
+            kind,
+        });
     }
 
     /// The content of the file at `path`, links followed.
@@ -83,7 +106,10 @@ impl Tree {
                 None => return Err(ImageError::NoFile { path: here.clone() }),
             }
         }
-        Err(ImageError::BadFile { path: path.to_owned(), reason: "its links go round in a circle".into() })
+        Err(ImageError::BadFile {
+            path: path.to_owned(),
+            reason: "its links go round in a circle".into(),
+        })
     }
 
     /// Collects the recipe's files, the libraries they need, and the modules, into a newc archive.
@@ -103,8 +129,15 @@ impl Tree {
             let content = fs::read(file).map_err(|e| ImageError::io("read", file, e))?;
             if elf::is_elf(&content) {
                 let needs = elf::needs(&content);
-                let needs = needs.map_err(|reason| ImageError::BadFile { path: own.clone(), reason })?;
-                wanted.extend(needs.interpreter.map(|path| path.trim_start_matches('/').to_owned()));
+                let needs = needs.map_err(|reason| ImageError::BadFile {
+                    path: own.clone(),
+                    reason,
+                })?;
+                wanted.extend(
+                    needs
+                        .interpreter
+                        .map(|path| path.trim_start_matches('/').to_owned()),
+                );
                 for library in needs.libraries {
                     wanted.push(self.library(&library)?);
                 }
@@ -117,26 +150,41 @@ impl Tree {
             list.push_str(&format!("/{path}\n"));
             chosen.insert(path.clone(), content.clone());
         }
-        let contributors = chosen.keys().chain(links.keys()).filter_map(|p| self.files.get(p));
+        let contributors = chosen
+            .keys()
+            .chain(links.keys())
+            .filter_map(|p| self.files.get(p));
         let contributors = contributors.map(|entry| entry.package.clone()).collect();
         chosen.insert(recipe::MODULE_LIST.to_owned(), list.into_bytes());
         let archive = write_archive(&chosen, &links);
         let archive = archive.map_err(|e| ImageError::io("write", Path::new("root.cpio"), e))?;
         let modules = modules.iter().map(|(path, _)| module_name(path)).collect();
-        Ok(Root { archive, contributors, modules })
+        Ok(Root {
+            archive,
+            contributors,
+            modules,
+        })
     }
 
     fn library(&self, soname: &str) -> Result<String, ImageError> {
-        let mut places = LIBRARY_FOLDERS.iter().map(|folder| format!("{folder}/{soname}"));
+        let mut places = LIBRARY_FOLDERS
+            .iter()
+            .map(|folder| format!("{folder}/{soname}"));
         let found = places.find(|path| self.files.contains_key(path));
-        found.ok_or_else(|| ImageError::NoFile { path: soname.to_owned() })
+        found.ok_or_else(|| ImageError::NoFile {
+            path: soname.to_owned(),
+        })
     }
 
     /// The recipe's modules and their dependencies, dependencies first.
     fn modules(&self, release: &str) -> Result<Vec<(String, Vec<u8>)>, ImageError> {
         let folder = format!("usr/lib/modules/{release}/kernel/");
-        let inside = self.files.range(folder.clone()..).take_while(|(path, _)| path.starts_with(&folder));
-        let by_name: BTreeMap<String, &String> = inside.map(|(path, _)| (module_name(path), path)).collect();
+        let inside = self
+            .files
+            .range(folder.clone()..)
+            .take_while(|(path, _)| path.starts_with(&folder));
+        let by_name: BTreeMap<String, &String> =
+            inside.map(|(path, _)| (module_name(path), path)).collect();
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         for name in recipe::MODULES {
@@ -154,7 +202,9 @@ impl Tree {
     ) -> Result<(), ImageError> {
         let name = name.replace('-', "_");
         // What has no file is built in.
-        let Some(path) = by_name.get(&name).filter(|_| seen.insert(name.clone())) else { return Ok(()) };
+        let Some(path) = by_name.get(&name).filter(|_| seen.insert(name.clone())) else {
+            return Ok(());
+        };
         let content = self.read(path)?;
         for dependency in module_dependencies(&content) {
             self.add_module(&dependency, by_name, seen, ordered)?;
@@ -164,11 +214,22 @@ impl Tree {
     }
 }
 
-fn write_archive(files: &BTreeMap<String, Vec<u8>>, links: &BTreeMap<String, String>) -> std::io::Result<Vec<u8>> {
+fn write_archive(
+    files: &BTreeMap<String, Vec<u8>>,
+    links: &BTreeMap<String, String>,
+) -> std::io::Result<Vec<u8>> {
     let mut cpio = Newc::new(Vec::new());
-    let mut folders: BTreeSet<String> = recipe::DIRECTORIES.iter().map(|d| (*d).to_owned()).collect();
+    let mut folders: BTreeSet<String> = recipe::DIRECTORIES
+        .iter()
+        .map(|d| (*d).to_owned())
+        .collect();
     for path in files.keys().chain(links.keys()) {
-        folders.extend(Path::new(path).ancestors().skip(1).map(|p| p.to_string_lossy().into_owned()));
+        folders.extend(
+            Path::new(path)
+                .ancestors()
+                .skip(1)
+                .map(|p| p.to_string_lossy().into_owned()),
+        );
     }
     // A folder sorts before what is in it.
     for folder in folders.iter().filter(|f| !f.is_empty()) {
@@ -194,11 +255,25 @@ fn write_archive(files: &BTreeMap<String, Vec<u8>>, links: &BTreeMap<String, Str
 /// Reads `depends=a,b` out of a module's `.modinfo`: zero-terminated `key=value` strings.
 fn module_dependencies(module: &[u8]) -> Vec<String> {
     use object::{Object, ObjectSection};
-    let Ok(file) = object::File::parse(module) else { return Vec::new() };
-    let info = file.section_by_name(".modinfo").and_then(|s| s.data().ok()).unwrap_or_default();
-    let mut depends = info.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(b"depends="));
-    let names = depends.next().map(String::from_utf8_lossy).unwrap_or_default();
-    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    let Ok(file) = object::File::parse(module) else {
+        return Vec::new();
+    };
+    let info = file
+        .section_by_name(".modinfo")
+        .and_then(|s| s.data().ok())
+        .unwrap_or_default();
+    let mut depends = info
+        .split(|byte| *byte == 0)
+        .filter_map(|entry| entry.strip_prefix(b"depends="));
+    let names = depends
+        .next()
+        .map(String::from_utf8_lossy)
+        .unwrap_or_default();
+    names
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn module_name(path: &str) -> String {
@@ -210,7 +285,11 @@ fn module_name(path: &str) -> String {
 fn usr_merged(path: &str) -> String {
     let path = path.trim_start_matches('/');
     let top = path.split('/').next().unwrap_or_default();
-    if ["bin", "sbin", "lib", "lib64"].contains(&top) { format!("usr/{path}") } else { path.to_owned() }
+    if ["bin", "sbin", "lib", "lib64"].contains(&top) {
+        format!("usr/{path}")
+    } else {
+        path.to_owned()
+    }
 }
 
 /// Where a link at `from` points, without `..`.
@@ -232,7 +311,10 @@ fn absolute(from: &str, target: &str) -> String {
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
     let entries = fs::read_dir(folder).map_err(|e| ImageError::io("list", folder, e))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .collect();
     paths.sort();
     Ok(paths)
 }
@@ -250,8 +332,14 @@ mod tests {
 
     #[test]
     fn links_are_followed_from_where_they_lie() {
-        assert_eq!(absolute("usr/lib/liba.so", "liba.so.1"), "usr/lib/liba.so.1");
-        assert_eq!(absolute("usr/lib/liba.so", "../lib64/liba.so.1"), "usr/lib64/liba.so.1");
+        assert_eq!(
+            absolute("usr/lib/liba.so", "liba.so.1"),
+            "usr/lib/liba.so.1"
+        );
+        assert_eq!(
+            absolute("usr/lib/liba.so", "../lib64/liba.so.1"),
+            "usr/lib64/liba.so.1"
+        );
         assert_eq!(absolute("lib64/ld.so", "/lib/x/ld.so"), "lib/x/ld.so");
     }
 
@@ -266,12 +354,21 @@ mod tests {
         std::os::unix::fs::symlink("a", lib.join("b")).unwrap();
         let tree = Tree::index(dir.path()).unwrap();
         assert_eq!(tree.read("usr/lib/x.so").unwrap(), b"content");
-        assert!(matches!(tree.read("usr/lib/a"), Err(ImageError::BadFile { .. })));
-        assert!(matches!(tree.read("usr/lib/none"), Err(ImageError::NoFile { .. })));
+        assert!(matches!(
+            tree.read("usr/lib/a"),
+            Err(ImageError::BadFile { .. })
+        ));
+        assert!(matches!(
+            tree.read("usr/lib/none"),
+            Err(ImageError::NoFile { .. })
+        ));
     }
 
     #[test]
     fn a_module_is_named_by_its_file() {
-        assert_eq!(module_name("usr/lib/modules/6/kernel/net/act-mirred.ko.xz"), "act_mirred");
+        assert_eq!(
+            module_name("usr/lib/modules/6/kernel/net/act-mirred.ko.xz"),
+            "act_mirred"
+        );
     }
 }
