@@ -1,14 +1,37 @@
-//! The VMScope monitor without I/O.
+//! The VMScope monitor without I/O: no socket, no clock, no runtime.
+//!
+//! One host measures a multicast VPN from inside: through GRE tunnels to its PEs it sends
+//! probes down the multicast tree and gets the copies back (see [`session`] for how it is
+//! driven, [`control`] for what it can be asked). [`session::Session`] owns everything else.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `session` | the monitor as a whole; requests, packets, transmissions |
+//! | `tunnel`, `membership`, `ping` | one tunnel: its ends, its IGMP, its round trips |
+//! | `task`, `schedule`, `probe`, `ledger` | one task: members, timetable, probes in flight, accounts |
+//! | `correction` | the tunnels' part taken out, and what cannot be known |
+//! | `passive` | customer streams, when asked for |
+//! | `filter`, `packet` | what the capture lets through; bytes to meaning |
+//! | `control`, `spec`, `report`, `config` | the public contract |
 
 pub mod config;
 pub mod control;
 pub mod correction;
 mod distribution;
 pub mod fault;
+mod filter;
+mod ledger;
 mod membership;
 pub mod name;
+mod overhead;
+mod packet;
+mod passive;
 mod ping;
+mod probe;
 pub mod report;
 mod schedule;
+pub mod session;
 pub mod spec;
+mod task;
 pub mod time;
+mod tunnel;

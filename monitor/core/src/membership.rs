@@ -44,8 +44,8 @@ const REPORTS_WAITING_MAX: usize = 4_096;
 pub enum Owner {
     /// Whoever asked for `group-join`.
     Operator,
-    /// A task.
-    Task(Name),
+    /// A run of a task.
+    Task(Name, u32),
     /// A passive observation.
     Passive(Name),
 }
@@ -54,7 +54,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Owner::Operator => f.write_str("operator"),
-            Owner::Task(name) => write!(f, "task {name}"),
+            Owner::Task(name, _) => write!(f, "task {name}"),
             Owner::Passive(name) => write!(f, "passive {name}"),
         }
     }
@@ -181,6 +181,14 @@ impl Membership {
         entry.set(now, owner, wanted, self.robustness);
         if self.fault.is(Fault::LeaveNotSent) && !entry.is_joined() {
             self.groups.remove(&group);
+        }
+    }
+
+    /// Ends everybody's interest in everything.
+    pub fn leave_all(&mut self, now: Instant) {
+        let all = self.groups.values().flat_map(|g| g.owners().map(|owner| (owner.clone(), g.address)));
+        for (owner, group) in all.collect::<Vec<_>>() {
+            self.set(now, owner, group, Wanted::nothing());
         }
     }
 

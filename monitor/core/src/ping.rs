@@ -36,7 +36,7 @@ impl Pinger {
     /// the tunnels' pings over the interval.
     pub fn new(interval: Span, start: Instant, tunnel: u32) -> Pinger {
         // Multiples of the golden ratio fill the interval evenly, whatever the number of tunnels.
-        let phase = u128::from(tunnel.wrapping_mul(0x9e37_79b9)) * u128::from(interval.as_ns()) >> 32;
+        let phase = (u128::from(tunnel.wrapping_mul(0x9e37_79b9)) * u128::from(interval.as_ns())) >> 32;
         let next = (!interval.is_zero()).then(|| start + Span::from_ns(phase as u64));
         Pinger { interval, next, first_seq: 0, echoes: VecDeque::new() }
     }

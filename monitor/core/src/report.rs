@@ -343,8 +343,11 @@ pub struct RtpRow {
     pub received: u64,
     /// `expected - received`; negative with duplicates (A.3).
     pub lost: i64,
-    /// Interarrival jitter in RTP clock units (A.8); the unit's length is the customer's secret.
+    /// Interarrival jitter in units of the RTP clock (A.8).
     pub jitter_units: u32,
+    /// Rate of that clock: RFC 3551's for static payload types, taken to be 90 kHz for dynamic ones,
+    /// whose rate only the customer's signalling knows.
+    pub clock_hz: u32,
     /// How often the source started anew.
     pub restarts: u32,
 }

@@ -194,7 +194,7 @@ impl Tunnels {
         self.by_id.get_mut(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tunnel> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tunnel> + Clone {
         self.by_id.values()
     }
 

@@ -49,6 +49,10 @@ impl Group {
         self.owners.get(owner)
     }
 
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Owner> {
+        self.owners.keys()
+    }
+
     pub(super) fn owner_names(&self) -> Vec<String> {
         self.owners.keys().map(Owner::to_string).collect()
     }

@@ -121,7 +121,7 @@ fn a_repetition_says_what_is_true_by_then() {
 #[test]
 fn a_group_is_left_when_its_last_owner_leaves() {
     let mut host = Host::new(IgmpVersion::V3);
-    let task = || Owner::Task(Name::new("red").unwrap());
+    let task = || Owner::Task(Name::new("red").unwrap(), 1);
     host.join(0, G, &[]);
     host.set(0, task(), G, Wanted::Any);
     host.run(2_000);

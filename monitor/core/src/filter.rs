@@ -1,0 +1,173 @@
+//! The capture filter, as a pcap expression that follows tunnels and observations (VS-07).
+//!
+//! It lets through what the monitor reads, both ways: probes, pings and IGMP inside GRE from
+//! and to the routers it has tunnels to. A customer's packet on an MDT is GRE inside GRE: the
+//! kernel drops it, unless observation was asked for.
+//!
+//! Offsets are counted from the outer IPv4 header, which has no options here: 20 bytes, then
+//! GRE, of 4 bytes, or 8 with a key; the inner header follows.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use crate::spec::{Encapsulation, PassiveLayer, PassiveSpec, TunnelSpec};
+
+/// What the filter depends on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FilterInput<'a> {
+    pub(crate) tunnels: Vec<&'a TunnelSpec>,
+    pub(crate) passive: Vec<&'a PassiveSpec>,
+    pub(crate) probe_port: u16,
+    /// Let customer packets through although nobody asked: a planted fault.
+    pub(crate) customers_anyway: bool,
+}
+
+/// An expression that is true of nothing: an IPv4 header's first byte is never zero.
+const NOTHING: &str = "ip[0] = 0";
+
+/// Renders the expression.
+pub(crate) fn render(input: &FilterInput<'_>) -> String {
+    let clauses: Vec<String> = [gre_clause(input), native_clause(input)].into_iter().flatten().collect();
+    match clauses.as_slice() {
+        [] => NOTHING.to_owned(),
+        some => some.join(" or "),
+    }
+}
+
+fn gre_clause(input: &FilterInput<'_>) -> Option<String> {
+    let gre: Vec<_> = input.tunnels.iter().filter(|t| t.encapsulation == Encapsulation::Gre).collect();
+    let routers: BTreeSet<Ipv4Addr> = gre.iter().filter_map(|t| t.outer_remote).collect();
+    let ours: BTreeSet<Ipv4Addr> = gre.iter().filter_map(|t| t.outer_local).collect();
+    if routers.is_empty() {
+        return None;
+    }
+    let with_key: BTreeSet<bool> = gre.iter().map(|t| t.key.is_some()).collect();
+    let inner: Vec<String> = with_key.into_iter().map(|key| inner_clause(input, key)).collect();
+    let (ours, routers) = (hosts(&ours), hosts(&routers));
+    Some(format!("(ip proto 47 and {ours} and {routers} and ({}))", inner.join(" or ")))
+}
+
+fn hosts(addresses: &BTreeSet<Ipv4Addr>) -> String {
+    let each: Vec<String> = addresses.iter().map(|address| format!("host {address}")).collect();
+    format!("({})", each.join(" or "))
+}
+
+/// What may be inside GRE with or without a key.
+fn inner_clause(input: &FilterInput<'_>, key: bool) -> String {
+    let (flags, at) = if key { ("0x2000", 28) } else { ("0", 24) };
+    let (first, protocol, destination, port) = (at, at + 9, at + 16, at + 22);
+    let mut any = vec![
+        format!("ip[{protocol}] = 1"),
+        format!("ip[{protocol}] = 2"),
+        format!("(ip[{first}] = 0x45 and ip[{protocol}] = 17 and ip[{port}:2] = {})", input.probe_port),
+    ];
+    if input.customers_anyway {
+        any.push(format!("ip[{protocol}] = 47"));
+    }
+    for passive in &input.passive {
+        let group = format!("ip[{destination}:4] = {:#010x}", u32::from(passive.group));
+        any.push(match passive.layer {
+            PassiveLayer::Mdt => format!("(ip[{protocol}] = 47 and {group})"),
+            PassiveLayer::Plain => format!("({group})"),
+        });
+    }
+    format!("(ip[20:2] = {flags} and ({}))", any.join(" or "))
+}
+
+/// The monitor's own link: plain probes, pings of the router, IGMP, watched groups.
+fn native_clause(input: &FilterInput<'_>) -> Option<String> {
+    let native = input.tunnels.iter().find(|t| t.encapsulation == Encapsulation::None)?;
+    let mut any = vec![
+        "ip proto 2".to_owned(),
+        format!("(icmp and host {})", native.inner_remote),
+        format!("(udp dst port {} and ip multicast)", input.probe_port),
+    ];
+    if input.customers_anyway {
+        any.push("(ip proto 47 and ip multicast)".to_owned());
+    }
+    for passive in input.passive.iter().filter(|p| p.tunnels.contains(&native.name)) {
+        any.push(match passive.layer {
+            PassiveLayer::Mdt => format!("(ip proto 47 and dst host {})", passive.group),
+            PassiveLayer::Plain => format!("dst host {}", passive.group),
+        });
+    }
+    Some(format!("({})", any.join(" or ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const TUNNELS: &str = r#"
+        tunnels = [
+          { name = "pe1", outer_local = "10.1.0.2", outer_remote = "10.254.1.1", inner_local = "10.77.1.2", inner_remote = "10.77.1.1" },
+          { name = "pe2", outer_local = "10.1.0.2", outer_remote = "10.254.2.1", inner_local = "10.77.2.2", inner_remote = "10.77.2.1" },
+        ]"#;
+    const KEYED: &str = r#"
+        [[tunnels]]
+        name = "pe3"
+        outer_local = "10.1.0.2"
+        outer_remote = "10.254.3.1"
+        inner_local = "10.77.3.2"
+        inner_remote = "10.77.3.1"
+        key = 7"#;
+    const NATIVE: &str = r#"
+        [[tunnels]]
+        name = "lan"
+        encapsulation = "none"
+        inner_local = "10.1.0.2"
+        inner_remote = "10.1.0.1""#;
+    const MDT: &str = r#"
+        [[passive]]
+        name = "red"
+        group = "239.1.1.1"
+        tunnels = ["pe2"]"#;
+    const PLAIN: &str = r#"
+        [[passive]]
+        name = "tv"
+        group = "239.5.5.5"
+        layer = "plain"
+        tunnels = ["lan"]"#;
+
+    fn filter_of(parts: &[&str]) -> String {
+        let config = Config::from_toml(&parts.join("\n")).unwrap();
+        render(&FilterInput {
+            tunnels: config.tunnels.iter().collect(),
+            passive: config.passive.iter().collect(),
+            probe_port: config.probe_port,
+            customers_anyway: false,
+        })
+    }
+
+    #[test]
+    fn without_tunnels_nothing_passes() {
+        assert_eq!(filter_of(&[]), NOTHING);
+    }
+
+    #[test]
+    fn tunnels_without_key() {
+        insta::assert_snapshot!(filter_of(&[TUNNELS]));
+    }
+
+    #[test]
+    fn a_key_moves_the_inner_header() {
+        insta::assert_snapshot!(filter_of(&[KEYED]));
+    }
+
+    #[test]
+    fn observation_lets_its_group_through() {
+        insta::assert_snapshot!(filter_of(&[TUNNELS, MDT]));
+    }
+
+    #[test]
+    fn the_monitors_own_link() {
+        insta::assert_snapshot!(filter_of(&[NATIVE, PLAIN]));
+    }
+
+    #[test]
+    fn customers_pass_only_when_observed() {
+        assert!(!filter_of(&[TUNNELS]).contains("= 47"));
+        assert!(filter_of(&[TUNNELS, MDT]).contains("= 47"));
+    }
+}

@@ -1,0 +1,424 @@
+//! The monitor: everything it knows, behind a boundary without I/O.
+//!
+//! A driver hands in what happens (`handle_*`) and takes what is to be done (`poll_*`),
+//! each time saying what time it is:
+//!
+//! ```text
+//! loop {
+//!     while let Some(t) = session.poll_transmit(now) { send(t) }     // due now, or never again
+//!     while let Some(r) = session.poll_record() { store(r) }
+//!     while let Some(e) = session.poll_event() { publish(e) }
+//!     if let Some(f) = session.poll_filter() { set_capture_filter(f) }
+//!     wait until session.next_deadline(), a captured packet, or a request
+//! }
+//! ```
+//!
+//! Captured packets come from both directions: our own, seen leaving, give the send time.
+//! All stamps are on the same clock as `now`.
+
+mod load;
+mod mvpn;
+mod packets;
+mod requests;
+mod tasks;
+mod transmit;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::control::Event;
+use crate::correction::RoundTrips;
+use crate::fault::{Fault, Planted};
+use crate::filter::{self, FilterInput};
+use crate::membership::Wanted;
+use crate::name::Name;
+use crate::passive::Passive;
+use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
+use crate::report::{Overhead, Record};
+use crate::spec::{MvpnSpec, PROBE_PORT};
+use crate::task::{Output, Surroundings, Task};
+use crate::time::{Instant, Span};
+use crate::tunnel::Tunnels;
+
+pub use transmit::{Purpose, Transmit};
+
+/// Records that wait for the driver at most; beyond, the oldest is dropped and counted.
+const RECORDS_MAX: usize = 1 << 18;
+/// Events that wait for the driver at most; beyond, the oldest is dropped.
+const EVENTS_MAX: usize = 4_096;
+/// Pings and streams are reported this often.
+const REPORT_INTERVAL: Span = Span::from_s(10);
+/// Times of capture drops that are remembered.
+const DROPS_REMEMBERED: usize = 1_024;
+
+/// What a session is made with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Random number of this run of the monitor: probes of another run are not ours.
+    pub session: u32,
+    /// Seed of everything random here: report delays, Poisson gaps.
+    pub seed: u64,
+    /// UDP port of probes.
+    pub probe_port: u16,
+    /// Version of the monitor, for `hello`.
+    pub version: String,
+    /// Sequence number of the first probe of every sender. Other than 0 only to test wrapping.
+    pub first_seq: u32,
+    /// A deliberate defect, in a build made for it.
+    pub fault: Planted,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            session: 1,
+            seed: 0,
+            probe_port: PROBE_PORT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            first_seq: 0,
+            fault: Planted::NONE,
+        }
+    }
+}
+
+/// Which way a captured packet went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the monitor.
+    Incoming,
+    /// From it.
+    Outgoing,
+}
+
+/// What the driver knows of its capture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaptureStatus {
+    /// How packets are captured, for people.
+    pub mode: String,
+    /// Packets captured since the start.
+    pub received: u64,
+    /// Packets dropped for want of room since the start.
+    pub drops: u64,
+}
+
+/// An MVPN and which of its PEs are taken out.
+#[derive(Debug)]
+struct Mvpn {
+    spec: MvpnSpec,
+    /// The task's run, while there is one.
+    run: Option<u32>,
+    taken_out: Vec<Name>,
+}
+
+/// The monitor.
+#[derive(Debug)]
+pub struct Session {
+    options: Options,
+    rng: ChaCha8Rng,
+    started: Instant,
+    tunnels: Tunnels,
+    tasks: BTreeMap<u32, Task>,
+    /// The latest run of each name.
+    task_names: BTreeMap<Name, u32>,
+    next_task: u32,
+    mvpns: BTreeMap<Name, Mvpn>,
+    passives: BTreeMap<Name, Passive>,
+    /// Costs of dropped tunnels, and of packets that belong to none.
+    overhead: Overhead,
+    capture: CaptureStatus,
+    drops: DropLog,
+    transmit_errors: u64,
+    record_drops: u64,
+    /// Packets to send before anything else.
+    waiting: VecDeque<Transmit>,
+    records: VecDeque<Record>,
+    events: VecDeque<Event>,
+    filter: String,
+    filter_changed: bool,
+    /// Start of the time that the next ping and stream reports cover.
+    report_from: Instant,
+    ending: Ending,
+    /// Source and group of the customer packet seen last: for a planted fault only.
+    last_customer: Option<(Ipv4Addr, Ipv4Addr)>,
+}
+
+/// How far the end of the monitor has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// Tasks are stopped; their last probes are waited for.
+    Draining,
+    /// Groups are being left.
+    Leaving,
+    Done,
+}
+
+impl Session {
+    /// A monitor without tunnels.
+    pub fn new(now: Instant, options: Options) -> Session {
+        let mut session = Session {
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            started: now,
+            tunnels: Tunnels::new(options.fault),
+            tasks: BTreeMap::new(),
+            task_names: BTreeMap::new(),
+            next_task: 1,
+            mvpns: BTreeMap::new(),
+            passives: BTreeMap::new(),
+            overhead: Overhead::default(),
+            capture: CaptureStatus::default(),
+            drops: DropLog::default(),
+            transmit_errors: 0,
+            record_drops: 0,
+            waiting: VecDeque::new(),
+            records: VecDeque::new(),
+            events: VecDeque::new(),
+            filter: String::new(),
+            filter_changed: false,
+            report_from: now,
+            ending: Ending::No,
+            last_customer: None,
+            options,
+        };
+        session.update_filter();
+        session
+    }
+
+    /// What the capture says of itself. Drops make results of their time doubtful, so say it often.
+    pub fn handle_capture_status(&mut self, now: Instant, status: CaptureStatus) {
+        self.drops.note(now, status.drops);
+        self.capture = status;
+    }
+
+    /// A packet that [`Session::poll_transmit`] handed out could not be sent.
+    pub fn handle_transmit_failed(&mut self, purpose: Purpose) {
+        self.transmit_errors += 1;
+        match purpose {
+            Purpose::Probe { task, sender, seq } => {
+                if let Some(task) = self.tasks.get_mut(&task) {
+                    task.handle_unsent(sender, seq);
+                }
+            }
+            Purpose::Ping { tunnel, seq } => {
+                if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
+                    tunnel.pinger.handle_unsent(seq);
+                }
+            }
+            // Reports are repeated anyway (RFC 3376 §5.1).
+            Purpose::Igmp { .. } | Purpose::Disguised => {}
+        }
+    }
+
+    /// The next thing to be written down.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.records.pop_front()
+    }
+
+    /// The next thing to be told to subscribers.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The capture filter, if it has changed since this was asked last.
+    pub fn poll_filter(&mut self) -> Option<String> {
+        std::mem::take(&mut self.filter_changed).then(|| self.filter.clone())
+    }
+
+    /// The capture filter in force.
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    /// Which fault is planted.
+    pub fn fault(&self) -> Planted {
+        self.options.fault
+    }
+
+    /// Whether a shutdown is complete: groups left, results out.
+    pub fn is_finished(&self) -> bool {
+        self.ending == Ending::Done
+    }
+
+    /// When [`Session::poll_transmit`] has something to do, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if !self.waiting.is_empty() || matches!(self.ending, Ending::Leaving) {
+            return Some(Instant::ZERO);
+        }
+        let tunnels = self.tunnels.iter();
+        let reports = tunnels.clone().filter_map(|t| t.membership.next_deadline());
+        let pings = tunnels.filter_map(|t| t.pinger.next_deadline());
+        let tasks = self.tasks.values().filter_map(Task::next_deadline);
+        reports.chain(pings).chain(tasks).chain([self.reports_due()]).min()
+    }
+
+    fn reports_due(&self) -> Instant {
+        self.report_from + REPORT_INTERVAL + PING_TIMEOUT + CAPTURE_GRACE
+    }
+
+    /// Does everything that time alone brings about.
+    fn advance(&mut self, now: Instant) {
+        self.advance_tasks(now);
+        if now >= self.reports_due() {
+            self.report(now);
+        }
+        self.advance_ending(now);
+    }
+
+    fn advance_tasks(&mut self, now: Instant) {
+        let mut out = Vec::new();
+        let due = self.tasks.iter().filter(|(_, t)| t.next_deadline().is_some_and(|at| at <= now));
+        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            task.advance(now, &Around { tunnels: &self.tunnels, drops: &self.drops, now }, &mut out);
+            for output in out.drain(..) {
+                self.handle_output(now, id, output);
+            }
+        }
+    }
+
+    fn handle_output(&mut self, now: Instant, id: u32, output: Output) {
+        match output {
+            Output::Probe(record) => self.record(Record::Probe(record)),
+            Output::Interval { interval, rows } => {
+                for row in &rows {
+                    self.record(Record::Interval(Box::new(row.clone())));
+                }
+                if let Some(task) = self.tasks.get(&id) {
+                    let task = task.spec.name.clone();
+                    self.event(Event::Interval { task, interval, rows });
+                }
+            }
+            Output::Changed => self.task_changed(now, id),
+            Output::Finished => self.task_finished(now, id),
+        }
+    }
+
+    /// Rows of pings and streams for the time since the last ones.
+    fn report(&mut self, now: Instant) {
+        let start = self.report_from;
+        let end = start + REPORT_INTERVAL;
+        self.report_from = end;
+        let pinging = self.tunnels.iter().filter(|t| !t.spec.ping_interval.is_zero());
+        let rows: Vec<_> = pinging.map(|t| t.ping_row(start, end, now)).collect();
+        for row in rows {
+            self.record(Record::Ping(row.clone()));
+            self.event(Event::Ping(row));
+        }
+        let streams: Vec<_> = self.passives.values().flat_map(Passive::rows).collect();
+        for stream in streams {
+            self.record(Record::Stream { at_ns: now, stream });
+        }
+    }
+
+    /// Begins the end.
+    fn shut_down(&mut self, now: Instant) {
+        if self.ending == Ending::No {
+            self.ending = Ending::Draining;
+            self.event(Event::Shutdown);
+            for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+                self.stop_run(now, id);
+            }
+        }
+    }
+
+    fn advance_ending(&mut self, now: Instant) {
+        match self.ending {
+            Ending::Draining if self.tasks.values().all(Task::is_finished) => {
+                for name in self.passives.keys().cloned().collect::<Vec<_>>() {
+                    self.stop_passive(now, &name);
+                }
+                for tunnel in self.tunnels.iter_mut() {
+                    tunnel.membership.leave_all(now);
+                }
+                self.ending = Ending::Leaving;
+            }
+            // Said once is enough here: whoever ends the monitor does not want to wait.
+            Ending::Leaving if !self.tunnels.iter().any(|t| t.membership.next_deadline().is_some_and(|at| at <= now)) => {
+                self.ending = Ending::Done;
+            }
+            Ending::No | Ending::Draining | Ending::Leaving | Ending::Done => {}
+        }
+    }
+
+    /// Says what an owner wants of a group over a tunnel.
+    fn set_membership(&mut self, now: Instant, tunnel: u32, owner: crate::membership::Owner, group: Ipv4Addr, wanted: Wanted) {
+        if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
+            tunnel.membership.set(now, owner, group, wanted);
+        }
+    }
+
+    fn update_filter(&mut self) {
+        let fault = self.options.fault;
+        let filter = filter::render(&FilterInput {
+            tunnels: self.tunnels.iter().map(|t| &t.spec).collect(),
+            passive: self.passives.values().map(|p| &p.spec).collect(),
+            probe_port: self.options.probe_port,
+            customers_anyway: fault.is(Fault::CustomerPacketsCounted) || fault.is(Fault::ProbeAsCustomer),
+        });
+        if filter != self.filter {
+            self.filter.clone_from(&filter);
+            self.filter_changed = true;
+            self.event(Event::Filter { filter });
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        if self.records.len() >= RECORDS_MAX {
+            self.records.pop_front();
+            self.record_drops += 1;
+        }
+        self.records.push_back(record);
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() >= EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// What tasks see of the monitor.
+struct Around<'a> {
+    tunnels: &'a Tunnels,
+    drops: &'a DropLog,
+    now: Instant,
+}
+
+impl Surroundings for Around<'_> {
+    fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips {
+        self.tunnels.get(tunnel).map(|t| t.pinger.round_trips(start, end, self.now)).unwrap_or_default()
+    }
+
+    fn capture_drops_since(&self, start: Instant) -> u64 {
+        self.drops.since(start)
+    }
+}
+
+/// When the capture was seen to have dropped packets.
+#[derive(Debug, Default)]
+struct DropLog {
+    total: u64,
+    /// Time and number of drops first seen then, oldest first.
+    seen: VecDeque<(Instant, u64)>,
+}
+
+impl DropLog {
+    fn note(&mut self, now: Instant, total: u64) {
+        let new = total.saturating_sub(self.total);
+        self.total = total;
+        if new > 0 {
+            if self.seen.len() >= DROPS_REMEMBERED {
+                self.seen.pop_front();
+            }
+            self.seen.push_back((now, new));
+        }
+    }
+
+    fn since(&self, start: Instant) -> u64 {
+        self.seen.iter().rev().take_while(|(at, _)| *at >= start).map(|(_, new)| new).sum()
+    }
+}

@@ -1,0 +1,144 @@
+//! What goes out: reports, pings, probes, in this order, each when it is due.
+
+use std::net::Ipv4Addr;
+
+use super::Session;
+use crate::fault::Fault;
+use crate::packet::{
+    ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_probe, build_report, destination, report_destination,
+};
+use crate::task::Due;
+use crate::time::Instant;
+use crate::tunnel::Tunnel;
+
+/// A packet to be sent now: a whole IPv4 packet, header included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// The packet.
+    pub bytes: Vec<u8>,
+    /// Where the kernel must send it: the outer destination.
+    pub destination: Ipv4Addr,
+    /// What it is, for [`Session::handle_transmit_failed`].
+    pub purpose: Purpose,
+}
+
+/// What a packet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A probe.
+    Probe {
+        /// The task's run.
+        task: u32,
+        /// The tunnel it goes into.
+        sender: u32,
+        /// Its number.
+        seq: u32,
+    },
+    /// An echo request.
+    Ping {
+        /// The tunnel.
+        tunnel: u32,
+        /// Its number.
+        seq: u32,
+    },
+    /// A membership report or leave.
+    Igmp {
+        /// The tunnel.
+        tunnel: u32,
+    },
+    /// A planted fault's second copy of a probe.
+    Disguised,
+}
+
+impl Session {
+    /// The next packet to send, if one is due. Also does everything else that time brings
+    /// about, so it must be called whenever [`Session::next_deadline`] has come.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.advance(now);
+        self.waiting.pop_front().or_else(|| self.poll_report(now)).or_else(|| self.poll_ping(now)).or_else(|| self.poll_probe(now))
+    }
+
+    fn poll_report(&mut self, now: Instant) -> Option<Transmit> {
+        let rng = &mut self.rng;
+        self.tunnels.iter_mut().find_map(|tunnel| transmit_report(tunnel, now, rng, &mut self.transmit_errors))
+    }
+
+    fn poll_ping(&mut self, now: Instant) -> Option<Transmit> {
+        let session = self.options.session;
+        self.tunnels.iter_mut().find_map(|tunnel| {
+            let seq = tunnel.pinger.poll(now)?;
+            let Ok(bytes) = build_ping(&tunnel.spec, tunnel.id, session, seq) else {
+                self.transmit_errors += 1;
+                tunnel.pinger.handle_unsent(seq);
+                return None;
+            };
+            tunnel.overhead.pings_sent.count(bytes.len());
+            let destination = destination(&tunnel.spec, tunnel.spec.inner_remote);
+            Some(Transmit { bytes, destination, purpose: Purpose::Ping { tunnel: tunnel.id, seq } })
+        })
+    }
+
+    fn poll_probe(&mut self, now: Instant) -> Option<Transmit> {
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            while let Some(due) = self.next_due(id, now) {
+                if let Some(transmit) = self.transmit_probe(id, due, now) {
+                    return Some(transmit);
+                }
+                self.handle_transmit_failed(Purpose::Probe { task: id, sender: due.tunnel, seq: due.seq });
+            }
+        }
+        None
+    }
+
+    fn next_due(&mut self, id: u32, now: Instant) -> Option<Due> {
+        self.tasks.get_mut(&id)?.poll_probe(now, &mut self.rng)
+    }
+
+    fn transmit_probe(&mut self, id: u32, due: Due, now: Instant) -> Option<Transmit> {
+        let spec = &self.tasks.get(&id)?.spec;
+        let tunnel = self.tunnels.get_mut(due.tunnel)?;
+        let shape = ProbeShape {
+            group: spec.group,
+            ttl: spec.probes.ttl,
+            port: self.options.probe_port,
+            payload_bytes: spec.probes.payload_bytes,
+        };
+        let header = ProbeHeader {
+            session: self.options.session,
+            task: id,
+            tunnel: due.tunnel,
+            seq: due.seq,
+            warmup: due.warmup,
+            sent: now,
+        };
+        let bytes = build_probe(&tunnel.spec, &shape, &header).ok()?;
+        let destination = destination(&tunnel.spec, spec.group);
+        tunnel.overhead.probes_sent.count(bytes.len());
+        tunnel.count_sent(spec.group, bytes.len());
+        if self.options.fault.is(Fault::ProbeAsCustomer) {
+            let customer = self.last_customer.unwrap_or((tunnel.spec.inner_local, spec.group));
+            let disguised = build_customer_probe(&tunnel.spec, &shape, &header, customer).ok()?;
+            self.waiting.push_back(Transmit { bytes: disguised, destination, purpose: Purpose::Disguised });
+        }
+        Some(Transmit { bytes, destination, purpose: Purpose::Probe { task: id, sender: due.tunnel, seq: due.seq } })
+    }
+}
+
+/// The next membership report of a tunnel, if one is due.
+pub(super) fn transmit_report(
+    tunnel: &mut Tunnel,
+    now: Instant,
+    rng: &mut impl rand::Rng,
+    errors: &mut u64,
+) -> Option<Transmit> {
+    while let Some(report) = tunnel.membership.poll_report(now, rng) {
+        let Ok(bytes) = build_report(&tunnel.spec, &report) else {
+            *errors += 1;
+            continue;
+        };
+        tunnel.overhead.igmp_sent.count(bytes.len());
+        let destination = destination(&tunnel.spec, report_destination(&report));
+        return Some(Transmit { bytes, destination, purpose: Purpose::Igmp { tunnel: tunnel.id } });
+    }
+    None
+}

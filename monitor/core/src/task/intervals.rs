@@ -1,0 +1,212 @@
+//! Deciding probes, closing intervals, and the rows that come of it.
+//!
+//! A probe belongs to the interval of its send time: interval k begins at its edge
+//! `epoch + k * length` and ends just before the next. It is closed when no probe sent in it
+//! can still be undecided.
+
+use super::{Member, Presence, ROWS_KEPT_MIN, Task};
+use crate::correction::{RoundTrips, correct};
+use crate::fault::Fault;
+use crate::ledger::{Summary, received};
+use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
+use crate::probe::Sent;
+use crate::report::{Fate, IntervalRow, PairResult, ProbeRecord, TaskState};
+use crate::time::{Instant, Span};
+
+/// What a task needs to know of the rest of the monitor.
+pub(crate) trait Surroundings {
+    /// Pings of a tunnel sent in a span of time.
+    fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips;
+    /// Packets dropped by the capture since then.
+    fn capture_drops_since(&self, start: Instant) -> u64;
+}
+
+/// What a task has to say.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// A probe's fate.
+    Probe(ProbeRecord),
+    /// All rows of an interval.
+    Interval { interval: u64, rows: Vec<IntervalRow> },
+    /// The state is another, or a member is out.
+    Changed,
+    /// The run is over.
+    Finished,
+}
+
+impl Task {
+    /// Does everything that time alone brings about.
+    pub(crate) fn advance(&mut self, now: Instant, around: &impl Surroundings, out: &mut Vec<Output>) {
+        if self.state == TaskState::WarmingUp && now >= self.epoch {
+            self.state = TaskState::Running;
+            out.push(Output::Changed);
+        }
+        self.retire_leaving(now, out);
+        self.decide(now, out);
+        while self.state == TaskState::Running && now >= self.closes_at(self.next_interval) {
+            self.close_next(around, out);
+        }
+        if self.state == TaskState::Draining && self.settled_at().is_some_and(|at| at <= now) {
+            self.finish(around, out);
+        }
+    }
+
+    fn retire_leaving(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for member in self.members.values_mut() {
+            if matches!(member.presence, Presence::Leaving(until) if until <= now) {
+                member.presence = Presence::Out;
+                out.push(Output::Changed);
+            }
+        }
+    }
+
+    /// Decides every probe whose time is over.
+    fn decide(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let senders: Vec<u32> = self.members.keys().copied().collect();
+        for sender in senders {
+            while let Some(probe) = self.next_decided(sender, now) {
+                if !probe.unsent {
+                    self.account(sender, &probe, out);
+                }
+            }
+        }
+    }
+
+    fn next_decided(&mut self, sender: u32, now: Instant) -> Option<Sent> {
+        let patience = self.patience;
+        self.members.get_mut(&sender)?.flow.poll_decided(now, patience)
+    }
+
+    fn account(&mut self, sender: u32, probe: &Sent, out: &mut Vec<Output>) {
+        for (receiver, arrival) in probe.receivers.iter().zip(&probe.arrivals) {
+            let interval = (!probe.warmup).then(|| {
+                let by_time = self.interval_of(probe.sent);
+                self.ledger.count((sender, *receiver), by_time, probe, arrival)
+            });
+            let received_ns = received(arrival, self.fault);
+            out.push(Output::Probe(ProbeRecord {
+                task: self.id,
+                sender,
+                receiver: *receiver,
+                seq: probe.seq as u32,
+                sent_ns: probe.sent,
+                received_ns,
+                fate: if received_ns.is_some() { Fate::Received } else { Fate::Lost },
+                duplicates: arrival.duplicates,
+                reordered: arrival.reordered,
+                late: arrival.late,
+                warmup: probe.warmup,
+                interval,
+            }));
+        }
+    }
+
+    /// The first instant of an interval.
+    fn edge(&self, interval: u64) -> Instant {
+        self.epoch + self.spec.probes.interval.times(interval)
+    }
+
+    /// How much later than its edge an interval's first probe is taken to be: nothing.
+    fn edge_error(&self) -> Span {
+        if self.fault.is(Fault::IntervalEdgeOffByOne) {
+            return self.spec.probes.rate.gap().unwrap_or_default();
+        }
+        Span::ZERO
+    }
+
+    fn interval_of(&self, sent: Instant) -> u64 {
+        let since_epoch = sent.since(self.epoch + self.edge_error());
+        let interval = since_epoch.as_ns() / self.spec.probes.interval.as_ns();
+        // A probe stamped after sending has ended belongs to the last interval, not to one of its own.
+        interval.min(self.last_interval().unwrap_or(u64::MAX))
+    }
+
+    /// The last interval, once it is known when sending ends.
+    fn last_interval(&self) -> Option<u64> {
+        let sending = self.stopped?.since(self.epoch).as_ns();
+        Some(sending.div_ceil(self.spec.probes.interval.as_ns()).saturating_sub(1))
+    }
+
+    /// When every probe of an interval, and every ping, is decided.
+    pub(super) fn closes_at(&self, interval: u64) -> Instant {
+        self.edge(interval + 1) + self.edge_error() + self.settling_time()
+    }
+
+    /// When everything is decided after sending has ended; `None` while it is not.
+    pub(super) fn settled_at(&self) -> Option<Instant> {
+        let decided = self.members.values().all(|m| m.flow.is_decided());
+        self.stopped.filter(|_| decided).map(|stopped| stopped + self.settling_time())
+    }
+
+    fn settling_time(&self) -> Span {
+        self.patience.until_decision().max(PING_TIMEOUT + CAPTURE_GRACE)
+    }
+
+    fn close_next(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
+        let interval = self.next_interval;
+        self.next_interval += 1;
+        let start = self.edge(interval);
+        let end = self.stopped.map_or(self.edge(interval + 1), |stopped| self.edge(interval + 1).min(stopped));
+        for (tunnel, total) in self.members.keys().map(|id| (*id, around.round_trips(*id, start, end))) {
+            self.round_trips.entry(tunnel).or_default().add(total);
+        }
+        let capture_drops = around.capture_drops_since(start);
+        let mut rows = Vec::new();
+        for ((sender, receiver), summary) in self.ledger.close(interval) {
+            let trips = [sender, receiver].map(|tunnel| around.round_trips(tunnel, start, end));
+            let Some(pair) = self.pair_result(sender, receiver, &summary, &trips) else { continue };
+            let task_name = self.spec.name.clone();
+            let row = self.next_row;
+            self.next_row += 1;
+            rows.push(IntervalRow { row, task_name, task: self.id, interval, start_ns: start, end_ns: end, capture_drops, pair });
+        }
+        self.keep(&rows);
+        if !rows.is_empty() {
+            out.push(Output::Interval { interval, rows });
+        }
+    }
+
+    fn keep(&mut self, rows: &[IntervalRow]) {
+        self.rows.extend(rows.iter().cloned());
+        let kept = ROWS_KEPT_MIN.max(2 * rows.len());
+        self.rows.drain(..self.rows.len().saturating_sub(kept));
+    }
+
+    /// Closes what is left; the run is over.
+    fn finish(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
+        let stopped = self.stopped.unwrap_or(self.epoch);
+        while stopped > self.edge(self.next_interval) {
+            let is_last = stopped <= self.edge(self.next_interval + 1);
+            if is_last && self.fault.is(Fault::LastIntervalDropped) {
+                break;
+            }
+            self.close_next(around, out);
+        }
+        self.state = TaskState::Finished;
+        out.push(Output::Finished);
+    }
+
+    fn pair_result(&self, sender: u32, receiver: u32, summary: &Summary, trips: &[RoundTrips; 2]) -> Option<PairResult> {
+        let name = |id| self.members.get(&id).map(|m: &Member| m.name.clone());
+        let Summary { counts, delay, ipdv, pdv } = *summary;
+        Some(PairResult {
+            sender,
+            sender_name: name(sender)?,
+            receiver,
+            receiver_name: name(receiver)?,
+            counts,
+            loss: (counts.sent > 0).then(|| counts.lost as f64 / counts.sent as f64),
+            delay,
+            ipdv,
+            pdv,
+            corrected: correct(&counts, delay.map(|d| d.mean_ns), &trips[0], &trips[1], self.fault),
+        })
+    }
+
+    /// The pair matrix over all closed and open intervals so far, corrected by the closed ones' pings.
+    pub(crate) fn pairs(&self) -> Vec<PairResult> {
+        let trips = |id| self.round_trips.get(&id).copied().unwrap_or_default();
+        let result = |((sender, receiver), summary)| self.pair_result(sender, receiver, &summary, &[trips(sender), trips(receiver)]);
+        self.ledger.totals().filter_map(result).collect()
+    }
+}
