@@ -5,11 +5,28 @@
 //! never on impairments, timeline or monitor: a converged lab can be kept warm and shared by all scenarios and
 //! seeds with the same plan. The plan is carried into the lab as JSON.
 
+mod address;
+mod build;
+mod describe;
+mod facts;
+mod lookup;
+mod routers;
+
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Role, Suite};
+use crate::scenario::{Role, Scenario, Suite};
+
+impl Plan {
+    /// Plans a scenario that [`Scenario::parse`] has accepted. Total: what an unchecked scenario refers to in vain is left out.
+    pub fn of(scenario: &Scenario) -> Self {
+        let mut plan = build::network(scenario);
+        plan.routers = routers::routers(scenario, &plan);
+        plan.converged = facts::facts(scenario, &plan);
+        plan
+    }
+}
 
 /// An IPv4 address with its prefix length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,6 +216,8 @@ pub struct MvpnPlan {
     pub default_mdt: Ipv4Addr,
     /// In 232.0.0.0/8.
     pub ssm: bool,
+    /// The customer's RP: an MDT address of one of its VRFs.
+    pub customer_rp: Ipv4Addr,
     /// Sites, in PE name order.
     pub sites: Vec<Site>,
 }
@@ -210,8 +229,10 @@ pub struct Site {
     pub pe: String,
     /// VRF namespace.
     pub vrf: String,
-    /// CE node.
-    pub ce: String,
+    /// CE node; None: the PE takes part in the MDT, and no customer is there.
+    pub ce: Option<String>,
+    /// The VRF's address on the MDT, by which the other VRFs know it.
+    pub overlay: Ipv4Addr,
     /// Outer source of what this site sends on the MDT.
     pub mdt_source: Ipv4Addr,
 }

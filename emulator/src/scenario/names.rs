@@ -72,12 +72,12 @@ impl Scenario {
 
     /// Sender tunnels of a task, wildcards resolved, in id order, each once.
     pub fn task_senders(&self, task: &Task) -> Vec<String> {
-        self.matching(&task.senders)
+        self.expand_tunnels(&task.senders)
     }
 
     /// Receiver tunnels of a task, likewise.
     pub fn task_receivers(&self, task: &Task) -> Vec<String> {
-        self.matching(&task.receivers)
+        self.expand_tunnels(&task.receivers)
     }
 
     /// Ordered (sender, receiver) pairs of a task. A tunnel is never its own receiver: a router does not
@@ -97,7 +97,7 @@ impl Scenario {
     }
 
     /// Expanded names that a list of names and `prefix*` patterns means; an empty list means all.
-    pub fn matching(&self, patterns: &[String]) -> Vec<String> {
+    pub fn expand_tunnels(&self, patterns: &[String]) -> Vec<String> {
         let mut names = self.tunnel_names();
         if !patterns.is_empty() {
             names.retain(|name| patterns.iter().any(|pattern| matches(pattern, name)));

@@ -1,0 +1,84 @@
+//! Questions that readers of a plan ask.
+
+use std::{fmt, net::Ipv4Addr};
+
+use super::{Attachment, Cidr, End, GreDevice, GrePurpose, Namespace, Plan, TunnelPlan, Wire};
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl End {
+    /// The scenario's node: `PE1` for the namespace `PE1.red`.
+    pub fn node(&self) -> &str {
+        self.namespace.split('.').next().unwrap_or(&self.namespace)
+    }
+}
+
+impl Wire {
+    /// This node's end, when it has one: 0 for `a`, 1 for `b`.
+    pub fn side_of(&self, node: &str) -> Option<usize> {
+        [&self.a, &self.b]
+            .into_iter()
+            .position(|end| end.node() == node)
+    }
+
+    /// The end on this side: 0 for `a`, else `b`.
+    pub fn end(&self, side: usize) -> &End {
+        if side == 0 { &self.a } else { &self.b }
+    }
+}
+
+impl Plan {
+    /// A wire and its number, by the link's `ends`.
+    pub fn wire(&self, name: &str) -> Option<(usize, &Wire)> {
+        self.wires
+            .iter()
+            .enumerate()
+            .find(|(_, wire)| wire.name == name)
+    }
+
+    /// A tunnel by its expanded name.
+    pub fn tunnel(&self, name: &str) -> Option<&TunnelPlan> {
+        self.tunnels.iter().find(|tunnel| tunnel.name == name)
+    }
+
+    /// A namespace by its name.
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces
+            .iter()
+            .find(|namespace| namespace.name == name)
+    }
+
+    /// The router's end of a monitor tunnel.
+    pub fn tunnel_device(&self, name: &str) -> Option<&GreDevice> {
+        self.gre.iter().find(
+            |gre| matches!(&gre.purpose, GrePurpose::MonitorTunnel { tunnel } if tunnel == name),
+        )
+    }
+
+    /// A PE's attachment of an MVPN's VRF.
+    pub fn attachment(&self, vrf: &str) -> Option<&Attachment> {
+        self.attachments
+            .iter()
+            .find(|attachment| attachment.vrf.namespace == vrf)
+    }
+
+    /// Ends of wires in a namespace, with the wires' numbers, in order.
+    pub fn ends_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = (usize, &'a End)> {
+        self.wires
+            .iter()
+            .enumerate()
+            .flat_map(|(number, wire)| [(number, &wire.a), (number, &wire.b)])
+            .filter(move |(_, end)| end.namespace == namespace)
+    }
+
+    /// The address by which an end station (CE, host, monitor) is known: that of its first wire.
+    pub fn address_of(&self, node: &str) -> Option<Ipv4Addr> {
+        self.ends_in(node)
+            .next()
+            .map(|(_, end)| end.address.address)
+    }
+}
