@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use crate::error::{Field, Protocol, Result};
+use crate::error::Result;
 use crate::ipv4::IpProtocol;
 use crate::ipv4_options::Options;
 use crate::{icmp, igmp, ipv4, probe, udp};
@@ -52,7 +52,7 @@ pub enum Inner<'a> {
         dst_port: u16,
         /// The header.
         probe: probe::Repr,
-        /// Length of the UDP payload, header included, in bytes; the rest is zeros.
+        /// Length of the UDP payload, in bytes: at least the header's, the rest is zeros.
         payload_len: usize,
     },
     /// An ICMP message: echo request or reply.
@@ -89,7 +89,12 @@ impl Inner<'_> {
                 probe,
                 payload_len,
             } => {
-                let udp = udp_header(src_port, dst_port, payload_len)?;
+                let udp = udp::Repr {
+                    src_port,
+                    dst_port,
+                    has_checksum: true,
+                    payload_len,
+                };
                 ipv4.emit(buffer, |b| {
                     udp.emit(b, ip.src, ip.dst, |payload| probe.emit(payload))
                 })
@@ -129,19 +134,4 @@ fn header(ip: Addressing, protocol: IpProtocol, payload_len: usize) -> ipv4::Rep
         identification: ip.identification,
         ..ipv4::Repr::new(ip.src, ip.dst, protocol, payload_len)
     }
-}
-
-fn udp_header(src_port: u16, dst_port: u16, payload_len: usize) -> Result<udp::Repr> {
-    let size = Field {
-        protocol: Protocol::Probe,
-        name: "payload size",
-        offset: 0,
-    };
-    size.at_least(probe::HEADER_LEN, payload_len)?;
-    Ok(udp::Repr {
-        src_port,
-        dst_port,
-        has_checksum: true,
-        payload_len,
-    })
 }

@@ -96,12 +96,9 @@ proptest! {
     fn a_damaged_probe_is_never_taken_for_another((outer, probe, bytes) in tunnelled_probe()) {
         let gre = 20..20 + decapsulate(&bytes)?.gre.header_len();
         for_every_flip(&bytes, |at, bytes| {
-            match content(bytes) {
-                // GRE's own header has no checksum unless configured: there, the probe must be the same.
-                Ok(Content::Probe { probe: found, .. }) => {
-                    prop_assert!(gre.contains(&at) && found == probe, "byte {at} of {outer:?}");
-                }
-                Ok(_) | Err(_) => {}
+            // GRE's own header has no checksum unless configured: there, the probe must be the same.
+            if let Ok(Content::Probe { probe: found, .. }) = content(bytes) {
+                prop_assert!(gre.contains(&at) && found == probe, "byte {at} of {outer:?}");
             }
             Ok(())
         })?;
