@@ -95,7 +95,11 @@ impl Tally {
             return true;
         }
         seen.bits[word] |= bit;
-        seen.first = if seen.distinct == 0 { sequence } else { seen.first.min(sequence) };
+        seen.first = if seen.distinct == 0 {
+            sequence
+        } else {
+            seen.first.min(sequence)
+        };
         seen.last = seen.last.max(sequence);
         seen.distinct += 1;
         true
@@ -126,8 +130,22 @@ mod tests {
             assert!(tally.handle(flow, sequence));
         }
         assert!(!tally.handle(2, u32::MAX));
-        let one = FlowLog { flow: 1, packets: 1, first_seq: 0, last_seq: 0, missing: 0, duplicates: 0 };
-        let two = FlowLog { flow: 2, packets: 3, first_seq: 8, last_seq: 13, missing: 3, duplicates: 2 };
+        let one = FlowLog {
+            flow: 1,
+            packets: 1,
+            first_seq: 0,
+            last_seq: 0,
+            missing: 0,
+            duplicates: 0,
+        };
+        let two = FlowLog {
+            flow: 2,
+            packets: 3,
+            first_seq: 8,
+            last_seq: 13,
+            missing: 3,
+            duplicates: 2,
+        };
         assert_eq!(tally.log(), [one, two]);
     }
 

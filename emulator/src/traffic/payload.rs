@@ -29,7 +29,8 @@ pub fn emit(buffer: &mut [u8], flow: u32, sequence: u32, rtp_time: u32) {
 
 /// Flow and sequence number, if it is one of ours.
 pub fn parse(payload: &[u8]) -> Option<(u32, u32)> {
-    let ours = payload.len() >= HEADER_BYTES && payload[0] == RTP_VERSION_2 && payload[12..16] == MAGIC;
+    let ours =
+        payload.len() >= HEADER_BYTES && payload[0] == RTP_VERSION_2 && payload[12..16] == MAGIC;
     ours.then(|| (word(payload, 16), word(payload, 20)))
 }
 

@@ -33,7 +33,9 @@ use crate::truth::clock::monotonic_ns;
 #[derive(Debug, Error)]
 pub enum TrafficError {
     /// A source or receiver sits at a node without a link.
-    #[error("placing customer traffic at node {node}: no link of the plan ends there; give the node a link, or move the source or receiver")]
+    #[error(
+        "placing customer traffic at node {node}: no link of the plan ends there; give the node a link, or move the source or receiver"
+    )]
     Unattached {
         /// The node.
         node: String,
@@ -68,7 +70,10 @@ impl Traffic {
         start_ns: u64,
     ) -> Result<Self, TrafficError> {
         let customers = Customers::new(spec, open, start_ns)?;
-        let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(system("making an event", "traffic"))?);
+        let stop = Arc::new(
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC)
+                .map_err(system("making an event", "traffic"))?,
+        );
         let heard = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("traffic".into())
@@ -79,13 +84,19 @@ impl Traffic {
 
     /// Stops sources, leaves groups, and says what was sent and received.
     pub fn stop(self) -> Result<TrafficLog, TrafficError> {
-        self.stop.write(1).map_err(system("stopping the thread", "traffic"))?;
+        self.stop
+            .write(1)
+            .map_err(system("stopping the thread", "traffic"))?;
         self.thread.join().map_err(|_| TrafficError::Panicked)?
     }
 }
 
 fn system<E: Into<io::Error>>(attempt: &'static str, name: &str) -> impl FnOnce(E) -> TrafficError {
-    move |source| TrafficError::System { attempt, name: name.to_owned(), source: source.into() }
+    move |source| TrafficError::System {
+        attempt,
+        name: name.to_owned(),
+        source: source.into(),
+    }
 }
 
 /// What is due, for which source or receiver.
@@ -126,17 +137,34 @@ impl Customers {
         open: &dyn Fn(&str) -> io::Result<OwnedFd>,
         start_ns: u64,
     ) -> Result<Self, TrafficError> {
-        let mut this = Self { sources: Vec::new(), receivers: Vec::new(), due: BinaryHeap::new(), start_ns };
+        let mut this = Self {
+            sources: Vec::new(),
+            receivers: Vec::new(),
+            due: BinaryHeap::new(),
+            start_ns,
+        };
         for spec in spec.sources {
-            let namespace = open(&spec.namespace).map_err(system("opening the namespace", &spec.name))?;
-            let socket =
-                socket::inside(namespace, || socket::source(&spec)).map_err(system("making the source's socket", &spec.name))?;
-            let (to, buffer) = (socket::destination(&spec), vec![0; usize::from(spec.size_bytes).max(payload::HEADER_BYTES)]);
+            let namespace =
+                open(&spec.namespace).map_err(system("opening the namespace", &spec.name))?;
+            let socket = socket::inside(namespace, || socket::source(&spec))
+                .map_err(system("making the source's socket", &spec.name))?;
+            let (to, buffer) = (
+                socket::destination(&spec),
+                vec![0; usize::from(spec.size_bytes).max(payload::HEADER_BYTES)],
+            );
             this.push(spec.start_ns, Due::Send(this.sources.len()));
-            this.sources.push(Sending { spec, socket, to, buffer, next: 0, refused: 0 });
+            this.sources.push(Sending {
+                spec,
+                socket,
+                to,
+                buffer,
+                next: 0,
+                refused: 0,
+            });
         }
         for spec in spec.receivers {
-            let namespace = open(&spec.namespace).map_err(system("opening the namespace", &spec.name))?;
+            let namespace =
+                open(&spec.namespace).map_err(system("opening the namespace", &spec.name))?;
             let socket = socket::inside(namespace, || socket::receiver(&spec))
                 .map_err(system("making the receiver's socket", &spec.name))?;
             let at = this.receivers.len();
@@ -144,18 +172,28 @@ impl Customers {
             if let Some(stop_ns) = spec.stop_ns {
                 this.push(stop_ns, Due::Leave(at));
             }
-            this.receivers.push(Receiving { spec, socket, tally: Tally::default(), foreign: 0, joined: false });
+            this.receivers.push(Receiving {
+                spec,
+                socket,
+                tally: Tally::default(),
+                foreign: 0,
+                joined: false,
+            });
         }
         Ok(this)
     }
 
     fn push(&mut self, after_start_ns: u64, due: Due) {
-        self.due.push(Reverse((self.start_ns + after_start_ns, due)));
+        self.due
+            .push(Reverse((self.start_ns + after_start_ns, due)));
     }
 
     fn run(mut self, stop: &EventFd) -> Result<TrafficLog, TrafficError> {
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)
-            .map_err(system("making a timer", "traffic"))?;
+        let timer = TimerFd::new(
+            ClockId::CLOCK_MONOTONIC,
+            TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
+        )
+        .map_err(system("making a timer", "traffic"))?;
         loop {
             self.handle_due(monotonic_ns())?;
             self.arm(&timer)?;
@@ -191,7 +229,11 @@ impl Customers {
     fn send(&mut self, at: usize, due_ns: u64) -> Result<(), TrafficError> {
         let after_start_ns = due_ns - self.start_ns;
         let source = &mut self.sources[at];
-        if source.spec.stop_ns.is_some_and(|stop_ns| after_start_ns >= stop_ns) {
+        if source
+            .spec
+            .stop_ns
+            .is_some_and(|stop_ns| after_start_ns >= stop_ns)
+        {
             return Ok(());
         }
         source.send(after_start_ns)?;
@@ -205,7 +247,10 @@ impl Customers {
             Some(Reverse((at_ns, _))) => {
                 let (seconds, rest_ns) = (at_ns / 1_000_000_000, at_ns % 1_000_000_000);
                 let at = TimeSpec::new(seconds as i64, rest_ns as i64);
-                timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+                timer.set(
+                    Expiration::OneShot(at),
+                    TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+                )
             }
             None => timer.unset(),
         };
@@ -215,8 +260,15 @@ impl Customers {
     /// Sleeps; tells who is ready: stop, timer, then the receivers.
     fn wait(&self, stop: &EventFd, timer: &TimerFd) -> Result<Vec<bool>, TrafficError> {
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let receivers = self.receivers.iter().map(|receiver| receiver.socket.as_fd());
-        let mut fds: Vec<_> = [stop.as_fd(), timer.as_fd()].into_iter().chain(receivers).map(readable).collect();
+        let receivers = self
+            .receivers
+            .iter()
+            .map(|receiver| receiver.socket.as_fd());
+        let mut fds: Vec<_> = [stop.as_fd(), timer.as_fd()]
+            .into_iter()
+            .chain(receivers)
+            .map(readable)
+            .collect();
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(system("waiting", "traffic")(errno)),
@@ -263,20 +315,31 @@ impl Sending {
 }
 
 fn is_refusal(error: &io::Error) -> bool {
-    let down = [libc::ENETUNREACH, libc::ENETDOWN, libc::EHOSTUNREACH, libc::ENOBUFS, libc::EPERM];
-    error.kind() == ErrorKind::WouldBlock || error.raw_os_error().is_some_and(|errno| down.contains(&errno))
+    let down = [
+        libc::ENETUNREACH,
+        libc::ENETDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENOBUFS,
+        libc::EPERM,
+    ];
+    error.kind() == ErrorKind::WouldBlock
+        || error
+            .raw_os_error()
+            .is_some_and(|errno| down.contains(&errno))
 }
 
 impl Receiving {
     fn join(&mut self) -> Result<(), TrafficError> {
-        socket::join(&self.socket, &self.spec).map_err(system("joining the group", &self.spec.name))?;
+        socket::join(&self.socket, &self.spec)
+            .map_err(system("joining the group", &self.spec.name))?;
         self.joined = true;
         Ok(())
     }
 
     fn leave(&mut self) -> Result<(), TrafficError> {
         if std::mem::take(&mut self.joined) {
-            socket::leave(&self.socket, &self.spec).map_err(system("leaving the group", &self.spec.name))?;
+            socket::leave(&self.socket, &self.spec)
+                .map_err(system("leaving the group", &self.spec.name))?;
         }
         Ok(())
     }
@@ -295,13 +358,19 @@ impl Receiving {
     }
 
     fn count(&mut self, datagram: &[u8]) {
-        let counted = payload::parse(datagram).is_some_and(|(flow, sequence)| self.tally.handle(flow, sequence));
+        let counted = payload::parse(datagram)
+            .is_some_and(|(flow, sequence)| self.tally.handle(flow, sequence));
         if !counted {
             self.foreign += 1;
         }
     }
 
     fn log(self) -> ReceiverLog {
-        ReceiverLog { name: self.spec.name, at: self.spec.at, received: self.tally.log(), foreign: self.foreign }
+        ReceiverLog {
+            name: self.spec.name,
+            at: self.spec.at,
+            received: self.tally.log(),
+            foreign: self.foreign,
+        }
     }
 }

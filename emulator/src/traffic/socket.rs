@@ -20,13 +20,18 @@ const TTL: u32 = 32;
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// Runs `make` on a short-lived thread inside the namespace; the caller's own namespace never changes.
-pub fn inside<T: Send>(namespace: impl AsFd + Send, make: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+pub fn inside<T: Send>(
+    namespace: impl AsFd + Send,
+    make: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             setns(namespace, CloneFlags::CLONE_NEWNET)?;
             make()
         });
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread inside the namespace panicked")))
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread inside the namespace panicked")))
     })
 }
 

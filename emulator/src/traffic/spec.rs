@@ -77,14 +77,17 @@ impl TrafficSpec {
                 interface: end.address.address,
                 group: source.group,
                 size_bytes: source.size_bytes,
-                period_ns: period_ns(source.rate.0),
+                period_ns: source.rate.period_ns().max(1),
                 start_ns: source.start.ns,
                 stop_ns: source.stop.map(|span| span.ns),
             })
         });
         let receivers = scenario.receivers.iter().map(|receiver| {
             let end = attachment(plan, &receiver.at)?;
-            let source_node = receiver.source.as_deref().map(|name| source_node(scenario, name));
+            let source_node = receiver
+                .source
+                .as_deref()
+                .map(|name| source_node(scenario, name));
             let source = source_node.map(|node| attachment(plan, node)).transpose()?;
             Ok(ReceiverSpec {
                 name: receiver.name.clone(),
@@ -97,28 +100,40 @@ impl TrafficSpec {
                 stop_ns: receiver.stop.map(|span| span.ns),
             })
         });
-        Ok(Self { sources: sources.collect::<Result<_, _>>()?, receivers: receivers.collect::<Result<_, _>>()? })
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            receivers: receivers.collect::<Result<_, _>>()?,
+        })
     }
 }
 
 /// A receiver may name the source itself or the node that it is at.
 fn source_node<'a>(scenario: &'a Scenario, name: &'a str) -> &'a str {
-    scenario.sources.iter().find(|source| source.name == name).map_or(name, |source| &source.at)
+    scenario
+        .sources
+        .iter()
+        .find(|source| source.name == name)
+        .map_or(name, |source| &source.at)
 }
 
 /// The interface by which a CE or host reaches the network: a CE's towards its VRF, else the node's first.
 fn attachment<'a>(plan: &'a Plan, node: &str) -> Result<&'a End, TrafficError> {
-    let is_vrf = |name: &str| plan.namespaces.iter().any(|ns| ns.name == name && ns.vrf.is_some());
-    let ends = || plan.wires.iter().flat_map(|wire| [(&wire.a, &wire.b), (&wire.b, &wire.a)]);
+    let is_vrf = |name: &str| {
+        plan.namespaces
+            .iter()
+            .any(|ns| ns.name == name && ns.vrf.is_some())
+    };
+    let ends = || {
+        plan.wires
+            .iter()
+            .flat_map(|wire| [(&wire.a, &wire.b), (&wire.b, &wire.a)])
+    };
     let mut own = ends().filter(|(end, _)| end.namespace == node);
     let to_vrf = ends().find(|(end, far)| end.namespace == node && is_vrf(&far.namespace));
     to_vrf
         .or_else(|| own.next())
         .map(|(end, _)| end)
-        .ok_or_else(|| TrafficError::Unattached { node: node.to_owned() })
-}
-
-/// Rates beyond a million packets per second, or below one a day, are taken as those.
-fn period_ns(per_second: f64) -> u64 {
-    (1e9 / per_second).clamp(1e3, 86_400e9) as u64
+        .ok_or_else(|| TrafficError::Unattached {
+            node: node.to_owned(),
+        })
 }

@@ -21,7 +21,9 @@ pub fn monotonic_ns() -> u64 {
 
 fn now_ns(clock: ClockId) -> u64 {
     // Both clocks exist on every Linux; a failure could only be a wrong id.
-    clock_gettime(clock).map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+    clock_gettime(clock).map_or(0, |now| {
+        now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+    })
 }
 
 /// How far realtime was ahead of monotonic at one moment.
@@ -36,11 +38,24 @@ pub struct Epoch {
 impl Epoch {
     /// Reads both clocks; the closest bracket of sixteen.
     pub fn read() -> Self {
-        let mut best = (u64::MAX, Self { at_monotonic_ns: 0, realtime_minus_monotonic_ns: 0 });
+        let mut best = (
+            u64::MAX,
+            Self {
+                at_monotonic_ns: 0,
+                realtime_minus_monotonic_ns: 0,
+            },
+        );
         for _ in 0..16 {
-            let (before, real, after) = (monotonic_ns(), now_ns(ClockId::CLOCK_REALTIME), monotonic_ns());
+            let (before, real, after) = (
+                monotonic_ns(),
+                now_ns(ClockId::CLOCK_REALTIME),
+                monotonic_ns(),
+            );
             let middle = before + (after - before) / 2;
-            let epoch = Self { at_monotonic_ns: middle, realtime_minus_monotonic_ns: real as i64 - middle as i64 };
+            let epoch = Self {
+                at_monotonic_ns: middle,
+                realtime_minus_monotonic_ns: real as i64 - middle as i64,
+            };
             if after - before < best.0 {
                 best = (after - before, epoch);
             }
@@ -60,7 +75,9 @@ pub struct ClockLog {
 impl ClockLog {
     /// With the epoch of now: call at the start, before the taps.
     pub fn start() -> Self {
-        Self { epochs: vec![Epoch::read()] }
+        Self {
+            epochs: vec![Epoch::read()],
+        }
     }
 
     /// Call before *and* after every step of the wall clock, and at the end.
@@ -76,7 +93,9 @@ pub enum ClockError {
     #[error("reading the lab's clock log: it has no epochs; the run did not reach its start")]
     Empty,
     /// A stamp lies outside of every epoch.
-    #[error("placing the tap's record {record}: its wall clock stamp {realtime_ns} ns fits none of the recorded clock epochs; the lab's clock was stepped by something that is not in the timeline")]
+    #[error(
+        "placing the tap's record {record}: its wall clock stamp {realtime_ns} ns fits none of the recorded clock epochs; the lab's clock was stepped by something that is not in the timeline"
+    )]
     Unplaced {
         /// Number of the record.
         record: usize,
@@ -114,7 +133,10 @@ impl Converter {
             until_ns: i128::MIN,
         }];
         for pair in log.epochs.windows(2) {
-            let (old, new) = (pair[0].realtime_minus_monotonic_ns, pair[1].realtime_minus_monotonic_ns);
+            let (old, new) = (
+                pair[0].realtime_minus_monotonic_ns,
+                pair[1].realtime_minus_monotonic_ns,
+            );
             if old.abs_diff(new) >= READING_ERROR_NS.unsigned_abs() {
                 stretches.push(Stretch {
                     offset_ns: i128::from(new),
@@ -123,8 +145,18 @@ impl Converter {
                 });
             }
         }
-        let end_ns = log.epochs.last().map_or(0, |epoch| i128::from(epoch.at_monotonic_ns)) + AFTER_END_NS;
-        Ok(Self { stretches, end_ns, current: 0, last_ns: None, record: 0 })
+        let end_ns = log
+            .epochs
+            .last()
+            .map_or(0, |epoch| i128::from(epoch.at_monotonic_ns))
+            + AFTER_END_NS;
+        Ok(Self {
+            stretches,
+            end_ns,
+            current: 0,
+            last_ns: None,
+            record: 0,
+        })
     }
 
     /// The stamp of the next record, as CLOCK_MONOTONIC.
@@ -134,17 +166,28 @@ impl Converter {
         let found = (self.current..self.stretches.len())
             .filter_map(|at| self.fits(at, i128::from(realtime_ns)).map(|ns| (at, ns)))
             .min_by_key(|(at, ns)| (self.last_ns.map_or(0, |last| (ns - last).abs()), *at));
-        let (at, ns) = found.ok_or(ClockError::Unplaced { record, realtime_ns })?;
+        let (at, ns) = found.ok_or(ClockError::Unplaced {
+            record,
+            realtime_ns,
+        })?;
         self.current = at;
         self.last_ns = Some(self.last_ns.map_or(ns, |last| last.max(ns)));
-        u64::try_from(ns).map_err(|_| ClockError::Unplaced { record, realtime_ns })
+        u64::try_from(ns).map_err(|_| ClockError::Unplaced {
+            record,
+            realtime_ns,
+        })
     }
 
     /// The time that the stamp would mean in this stretch, if it could lie there.
     fn fits(&self, at: usize, realtime_ns: i128) -> Option<i128> {
         let ns = realtime_ns - self.stretches[at].offset_ns;
-        let early = ns < self.stretches[at].from_ns || self.last_ns.is_some_and(|last| ns < last - DISORDER_NS);
-        let late = ns > self.stretches.get(at + 1).map_or(self.end_ns, |next| next.until_ns);
+        let early = ns < self.stretches[at].from_ns
+            || self.last_ns.is_some_and(|last| ns < last - DISORDER_NS);
+        let late = ns
+            > self
+                .stretches
+                .get(at + 1)
+                .map_or(self.end_ns, |next| next.until_ns);
         (!early && !late && ns >= 0).then_some(ns)
     }
 }
@@ -160,7 +203,10 @@ mod tests {
     fn log(offsets: &[(u64, i64)]) -> ClockLog {
         let epochs = offsets
             .iter()
-            .map(|(at, offset)| Epoch { at_monotonic_ns: *at, realtime_minus_monotonic_ns: *offset })
+            .map(|(at, offset)| Epoch {
+                at_monotonic_ns: *at,
+                realtime_minus_monotonic_ns: *offset,
+            })
             .collect();
         ClockLog { epochs }
     }
@@ -169,7 +215,10 @@ mod tests {
         let mut converter = Converter::new(log).unwrap();
         for ms in (10_000..60_000).step_by(7) {
             let monotonic = ms * 1_000_000;
-            let offset = step_ns.iter().rfind(|(at, _)| *at <= monotonic).map_or(BASE, |(_, offset)| *offset);
+            let offset = step_ns
+                .iter()
+                .rfind(|(at, _)| *at <= monotonic)
+                .map_or(BASE, |(_, offset)| *offset);
             let stamp = (monotonic as i64 + offset) as u64;
             assert_eq!(converter.convert(stamp).unwrap(), monotonic, "at {ms} ms");
         }
@@ -194,12 +243,22 @@ mod tests {
     fn a_step_that_nobody_recorded_is_an_error() {
         let log = log(&[(9 * SECOND, BASE), (61 * SECOND, BASE)]);
         let mut converter = Converter::new(&log).unwrap();
-        converter.convert((10 * SECOND as i64 + BASE) as u64).unwrap();
+        converter
+            .convert((10 * SECOND as i64 + BASE) as u64)
+            .unwrap();
         for (record, step) in [(1, -HOUR), (2, HOUR)] {
-            let error = converter.convert((11 * SECOND as i64 + BASE + step) as u64).unwrap_err();
-            assert!(matches!(error, ClockError::Unplaced { record: at, .. } if at == record), "{error}");
+            let error = converter
+                .convert((11 * SECOND as i64 + BASE + step) as u64)
+                .unwrap_err();
+            assert!(
+                matches!(error, ClockError::Unplaced { record: at, .. } if at == record),
+                "{error}"
+            );
         }
-        assert_eq!(Converter::new(&ClockLog::default()).unwrap_err(), ClockError::Empty);
+        assert_eq!(
+            Converter::new(&ClockLog::default()).unwrap_err(),
+            ClockError::Empty
+        );
     }
 
     #[test]

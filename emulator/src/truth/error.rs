@@ -14,7 +14,9 @@ pub enum TruthError {
         name: &'static str,
     },
     /// A file of the observation is not what it should be.
-    #[error("reading the observation: {name}: {source}; was it written by another version of mvpnlab?")]
+    #[error(
+        "reading the observation: {name}: {source}; was it written by another version of mvpnlab?"
+    )]
     Malformed {
         /// Which file.
         name: &'static str,
@@ -28,7 +30,9 @@ pub enum TruthError {
     #[error(transparent)]
     Clock(#[from] ClockError),
     /// The capture names a wire that the plan does not have.
-    #[error("reading the tap capture: wire {wire} is not in the plan, which has {wires}; the capture belongs to another topology")]
+    #[error(
+        "reading the tap capture: wire {wire} is not in the plan, which has {wires}; the capture belongs to another topology"
+    )]
     NoSuchWire {
         /// Number in the capture.
         wire: u16,
@@ -41,5 +45,8 @@ pub enum TruthError {
 }
 
 fn listed(disagreements: &[Disagreement]) -> String {
-    disagreements.iter().map(|disagreement| format!("  - {disagreement}\n")).collect()
+    disagreements
+        .iter()
+        .map(|disagreement| format!("  - {disagreement}\n"))
+        .collect()
 }

@@ -51,7 +51,10 @@ impl Tap {
 
     /// From `taps.bin`.
     pub const fn from_number(number: u16) -> Self {
-        Self { wire: number / 2, side: Side::from_bit(number) }
+        Self {
+            wire: number / 2,
+            side: Side::from_bit(number),
+        }
     }
 
     /// From a device name of the wire room, `w12b`.
@@ -67,7 +70,11 @@ impl Tap {
 
     /// Its device in the wire room.
     pub fn device(self) -> String {
-        format!("w{}{}", self.wire, if self.side == Side::A { 'a' } else { 'b' })
+        format!(
+            "w{}{}",
+            self.wire,
+            if self.side == Side::A { 'a' } else { 'b' }
+        )
     }
 }
 
@@ -88,7 +95,10 @@ impl Lane {
 
     /// Inverse of [`Lane::index`], for numbers from a plan.
     pub const fn from_index(index: usize) -> Self {
-        Self { wire: (index / 2) as u16, toward: Side::from_bit(index as u16) }
+        Self {
+            wire: (index / 2) as u16,
+            toward: Side::from_bit(index as u16),
+        }
     }
 }
 
@@ -112,9 +122,18 @@ struct LaneFacts {
 impl Lanes {
     /// Of every wire of the plan.
     pub fn of(plan: &Plan) -> Self {
-        let nodes: BTreeMap<&str, &str> =
-            plan.namespaces.iter().map(|ns| (ns.name.as_str(), ns.node.as_str())).collect();
-        let node = |namespace: &str| nodes.get(namespace).copied().unwrap_or(namespace).to_owned();
+        let nodes: BTreeMap<&str, &str> = plan
+            .namespaces
+            .iter()
+            .map(|ns| (ns.name.as_str(), ns.node.as_str()))
+            .collect();
+        let node = |namespace: &str| {
+            nodes
+                .get(namespace)
+                .copied()
+                .unwrap_or(namespace)
+                .to_owned()
+        };
         let mut lanes = Vec::with_capacity(plan.wires.len() * 2);
         for wire in &plan.wires {
             for (from, to) in [(&wire.b, &wire.a), (&wire.a, &wire.b)] {
@@ -131,7 +150,12 @@ impl Lanes {
         let by_name = lanes
             .iter()
             .enumerate()
-            .map(|(index, facts)| (format!("{}/{}", facts.wire, facts.to), Lane::from_index(index)))
+            .map(|(index, facts)| {
+                (
+                    format!("{}/{}", facts.wire, facts.to),
+                    Lane::from_index(index),
+                )
+            })
             .collect();
         Self { lanes, by_name }
     }
@@ -190,7 +214,10 @@ impl Lanes {
 
     /// `"<wire>/<toward node>"`, the key of its qdisc in `counters.json`.
     pub fn key(&self, lane: Lane) -> LaneKey<'_> {
-        LaneKey { wire: self.wire(lane), to: self.to(lane) }
+        LaneKey {
+            wire: self.wire(lane),
+            to: self.to(lane),
+        }
     }
 
     /// By that key.
@@ -218,9 +245,24 @@ mod tests {
 
     #[test]
     fn device_names_are_taps_and_others_are_not() {
-        assert_eq!(Tap::from_device("w12b"), Some(Tap { wire: 12, side: Side::B }));
-        assert_eq!(Tap { wire: 12, side: Side::B }.device(), "w12b");
-        for other in ["lo", "w", "wa", "w1", "w1c", "x1a", "w-1a", "w99999a", "w65000b"] {
+        assert_eq!(
+            Tap::from_device("w12b"),
+            Some(Tap {
+                wire: 12,
+                side: Side::B
+            })
+        );
+        assert_eq!(
+            Tap {
+                wire: 12,
+                side: Side::B
+            }
+            .device(),
+            "w12b"
+        );
+        for other in [
+            "lo", "w", "wa", "w1", "w1c", "x1a", "w-1a", "w99999a", "w65000b",
+        ] {
             assert_eq!(Tap::from_device(other), None, "{other}");
         }
     }
@@ -229,7 +271,10 @@ mod tests {
     fn numbers_and_taps_are_inverse() {
         for number in 0..64 {
             assert_eq!(Tap::from_number(number).number(), number);
-            assert_eq!(Lane::from_index(usize::from(number)).index(), usize::from(number));
+            assert_eq!(
+                Lane::from_index(usize::from(number)).index(),
+                usize::from(number)
+            );
         }
     }
 }

@@ -51,6 +51,10 @@ pub struct TapSummary {
     pub snap_bytes: u16,
     /// Frames on devices of the wire room that are no wire's end; must be 0.
     pub foreign: u64,
+    /// Capturing from here, CLOCK_MONOTONIC.
+    pub started_ns: u64,
+    /// Until here. Both enclose every snapshot of the counters.
+    pub stopped_ns: u64,
 }
 
 /// The typed view of an observation. The capture is borrowed: it is large.
@@ -91,9 +95,13 @@ impl<'a> Observation<'a> {
 }
 
 fn bytes<'a>(files: &'a Files, name: &'static str) -> Result<&'a [u8], TruthError> {
-    files.get(name).map(Vec::as_slice).ok_or(TruthError::Missing { name })
+    files
+        .get(name)
+        .map(Vec::as_slice)
+        .ok_or(TruthError::Missing { name })
 }
 
 fn json<T: DeserializeOwned>(files: &Files, name: &'static str) -> Result<T, TruthError> {
-    serde_json::from_slice(bytes(files, name)?).map_err(|source| TruthError::Malformed { name, source })
+    serde_json::from_slice(bytes(files, name)?)
+        .map_err(|source| TruthError::Malformed { name, source })
 }

@@ -50,10 +50,14 @@ impl Record<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// Not a capture of ours.
-    #[error("reading the tap capture: it does not begin with MVLBTAPS version {VERSION}; it was written by another version of mvpnlab, so run the scenario again")]
+    #[error(
+        "reading the tap capture: it does not begin with MVLBTAPS version {VERSION}; it was written by another version of mvpnlab, so run the scenario again"
+    )]
     NotACapture,
     /// The file ends inside a record.
-    #[error("reading the tap capture: record {index} at byte {at} is cut off; the lab did not finish writing it")]
+    #[error(
+        "reading the tap capture: record {index} at byte {at} is cut off; the lab did not finish writing it"
+    )]
     Truncated {
         /// Number of the record, from 0.
         index: usize,
@@ -95,16 +99,20 @@ impl RecordWriter {
     /// Appends a record.
     pub fn push(&mut self, record: &Record<'_>) {
         let captured = u16::try_from(record.frame.len()).unwrap_or(u16::MAX);
-        self.bytes.extend_from_slice(&record.realtime_ns.to_le_bytes());
-        self.bytes.extend_from_slice(&record.tap.number().to_le_bytes());
-        self.bytes.extend_from_slice(&record.original_bytes.to_le_bytes());
+        self.bytes
+            .extend_from_slice(&record.realtime_ns.to_le_bytes());
+        self.bytes
+            .extend_from_slice(&record.tap.number().to_le_bytes());
+        self.bytes
+            .extend_from_slice(&record.original_bytes.to_le_bytes());
         self.bytes.extend_from_slice(&captured.to_le_bytes());
         self.bytes.push(match record.direction {
             Direction::Entered => 0,
             Direction::Left => 1,
         });
         self.bytes.push(0);
-        self.bytes.extend_from_slice(&record.frame[..usize::from(captured)]);
+        self.bytes
+            .extend_from_slice(&record.frame[..usize::from(captured)]);
         self.records += 1;
     }
 
@@ -131,11 +139,17 @@ pub struct RecordReader<'a> {
 impl<'a> RecordReader<'a> {
     /// Checks the header.
     pub fn new(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let fits = bytes.len() >= HEADER_BYTES && bytes[..8] == MAGIC && u16_at(bytes, 8) == VERSION;
+        let fits =
+            bytes.len() >= HEADER_BYTES && bytes[..8] == MAGIC && u16_at(bytes, 8) == VERSION;
         if !fits {
             return Err(RecordError::NotACapture);
         }
-        Ok(Self { bytes, at: HEADER_BYTES, index: 0, snap_bytes: u16_at(bytes, 10) })
+        Ok(Self {
+            bytes,
+            at: HEADER_BYTES,
+            index: 0,
+            snap_bytes: u16_at(bytes, 10),
+        })
     }
 
     /// The snap length it was captured with.
@@ -145,7 +159,12 @@ impl<'a> RecordReader<'a> {
 
     fn read(&mut self) -> Result<Record<'a>, RecordError> {
         let (index, at) = (self.index, self.at);
-        let field = |field, value| RecordError::Field { index, at, field, value };
+        let field = |field, value| RecordError::Field {
+            index,
+            at,
+            field,
+            value,
+        };
         let rest = &self.bytes[at..];
         if rest.len() < RECORD_BYTES {
             return Err(RecordError::Truncated { index, at });
@@ -205,14 +224,20 @@ mod tests {
         let mut writer = RecordWriter::new(256);
         writer.push(&Record {
             realtime_ns: 1_767_225_600_000_000_123,
-            tap: Tap { wire: 3, side: Side::B },
+            tap: Tap {
+                wire: 3,
+                side: Side::B,
+            },
             direction: Direction::Left,
             original_bytes: 1500,
             frame: &[7; 256],
         });
         writer.push(&Record {
             realtime_ns: 5,
-            tap: Tap { wire: 0, side: Side::A },
+            tap: Tap {
+                wire: 0,
+                side: Side::A,
+            },
             direction: Direction::Entered,
             original_bytes: 3,
             frame: &[1, 2, 3],
@@ -228,7 +253,13 @@ mod tests {
         assert_eq!(reader.snap_bytes(), 256);
         let records: Vec<_> = reader.map(Result::unwrap).collect();
         assert_eq!(records.len(), 2);
-        assert_eq!(records[0].tap, Tap { wire: 3, side: Side::B });
+        assert_eq!(
+            records[0].tap,
+            Tap {
+                wire: 3,
+                side: Side::B
+            }
+        );
         assert_eq!(records[0].direction, Direction::Left);
         assert!(!records[0].is_complete());
         assert_eq!(records[1].frame, [1, 2, 3]);
@@ -239,13 +270,21 @@ mod tests {
     fn damage_is_an_error_and_never_a_panic() {
         let bytes = sample();
         for cut in 0..bytes.len() {
-            let read = RecordReader::new(&bytes[..cut]).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let read =
+                RecordReader::new(&bytes[..cut]).and_then(Iterator::collect::<Result<Vec<_>, _>>);
             let whole = [HEADER_BYTES, HEADER_BYTES + RECORD_BYTES + 256].contains(&cut);
             assert_eq!(read.is_ok(), whole, "cut at {cut}: {read:?}");
         }
         let mut wrong = bytes.clone();
         wrong[HEADER_BYTES + 14] = 2;
-        let error = RecordReader::new(&wrong).unwrap().next().unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "reading the tap capture: record 0 at byte 16 has direction = 2");
+        let error = RecordReader::new(&wrong)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "reading the tap capture: record 0 at byte 16 has direction = 2"
+        );
     }
 }

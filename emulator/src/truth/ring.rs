@@ -11,7 +11,10 @@ use std::{
     sync::atomic::{Ordering, fence},
 };
 
-use libc::{c_int, c_void, sock_filter, sock_fprog, sockaddr_ll, tpacket_block_desc, tpacket_req3, tpacket3_hdr};
+use libc::{
+    c_int, c_void, sock_filter, sock_fprog, sockaddr_ll, tpacket_block_desc, tpacket_req3,
+    tpacket3_hdr,
+};
 
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 16;
@@ -61,14 +64,31 @@ impl Ring {
     pub fn open(snap_bytes: u16) -> io::Result<Self> {
         // Protocol 0: nothing is received before the ring and the filter are in place.
         // SAFETY: plain system call; the result is checked.
-        let raw = check(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
+        let raw = check(unsafe {
+            libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0)
+        })?;
         // SAFETY: the descriptor is new and ours.
         let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-        set_option(&socket, libc::SOL_PACKET, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V3 as c_int))?;
-        set_option(&socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &ring_request())?;
+        set_option(
+            &socket,
+            libc::SOL_PACKET,
+            libc::PACKET_VERSION,
+            &(libc::tpacket_versions::TPACKET_V3 as c_int),
+        )?;
+        set_option(
+            &socket,
+            libc::SOL_PACKET,
+            libc::PACKET_RX_RING,
+            &ring_request(),
+        )?;
         attach_return(&socket, u32::from(snap_bytes))?;
         let map = map_ring(&socket)?;
-        let ring = Self { socket, map, next: 0, statistics: RingStatistics::default() };
+        let ring = Self {
+            socket,
+            map,
+            next: 0,
+            statistics: RingStatistics::default(),
+        };
         ring.bind()?;
         Ok(ring)
     }
@@ -80,7 +100,11 @@ impl Ring {
         address.sll_protocol = ETH_P_ALL_NETWORK_ORDER;
         // SAFETY: the address lives through the call and its length is right.
         check(unsafe {
-            libc::bind(self.socket.as_raw_fd(), ptr::from_ref(&address).cast(), size_of::<sockaddr_ll>() as u32)
+            libc::bind(
+                self.socket.as_raw_fd(),
+                ptr::from_ref(&address).cast(),
+                size_of::<sockaddr_ll>() as u32,
+            )
         })?;
         Ok(())
     }
@@ -115,7 +139,12 @@ impl Ring {
     pub fn drain(&mut self, handle: &mut dyn FnMut(RingFrame<'_>)) {
         loop {
             // SAFETY: `next` is below BLOCKS, so the block lies in the mapping and is aligned to a page.
-            let block = unsafe { self.map.as_ptr().add(self.next * BLOCK_BYTES).cast::<tpacket_block_desc>() };
+            let block = unsafe {
+                self.map
+                    .as_ptr()
+                    .add(self.next * BLOCK_BYTES)
+                    .cast::<tpacket_block_desc>()
+            };
             // SAFETY: as above; version 1 is the only layout that the kernel writes.
             let header = unsafe { &raw mut (*block).hdr.bh1 };
             // SAFETY: as above; volatile, because the kernel writes it.
@@ -125,7 +154,14 @@ impl Ring {
             }
             fence(Ordering::Acquire);
             // SAFETY: the block is ours until its status is given back.
-            unsafe { walk(block.cast(), (*header).num_pkts, (*header).offset_to_first_pkt, handle) };
+            unsafe {
+                walk(
+                    block.cast(),
+                    (*header).num_pkts,
+                    (*header).offset_to_first_pkt,
+                    handle,
+                )
+            };
             fence(Ordering::Release);
             // SAFETY: as above.
             unsafe { ptr::write_volatile(&raw mut (*header).block_status, libc::TP_STATUS_KERNEL) };
@@ -157,10 +193,13 @@ unsafe fn walk(block: *const u8, packets: u32, first: u32, handle: &mut dyn FnMu
         // SAFETY: the kernel keeps offsets within the block and headers aligned to 16 bytes.
         unsafe {
             let header = block.add(offset).cast::<tpacket3_hdr>();
-            let link = header.byte_add(libc::TPACKET_ALIGN(size_of::<tpacket3_hdr>())).cast::<sockaddr_ll>();
+            let link = header
+                .byte_add(libc::TPACKET_ALIGN(size_of::<tpacket3_hdr>()))
+                .cast::<sockaddr_ll>();
             let data = header.cast::<u8>().add(usize::from((*header).tp_mac));
             handle(RingFrame {
-                realtime_ns: u64::from((*header).tp_sec) * 1_000_000_000 + u64::from((*header).tp_nsec),
+                realtime_ns: u64::from((*header).tp_sec) * 1_000_000_000
+                    + u64::from((*header).tp_nsec),
                 ifindex: (*link).sll_ifindex as u32,
                 outgoing: (*link).sll_pkttype == libc::PACKET_OUTGOING,
                 original_bytes: (*header).tp_len,
@@ -198,24 +237,43 @@ fn map_ring(socket: &OwnedFd) -> io::Result<NonNull<u8>> {
     if map == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    NonNull::new(map.cast()).ok_or_else(|| io::Error::other("the kernel mapped the ring at address 0"))
+    NonNull::new(map.cast())
+        .ok_or_else(|| io::Error::other("the kernel mapped the ring at address 0"))
 }
 
 /// A filter of one instruction: keep so many bytes of every frame (0: drop it).
 fn attach_return(socket: &OwnedFd, bytes: u32) -> io::Result<()> {
-    let mut program = [sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: bytes }];
-    let program = sock_fprog { len: 1, filter: program.as_mut_ptr() };
+    let mut program = [sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: bytes,
+    }];
+    let program = sock_fprog {
+        len: 1,
+        filter: program.as_mut_ptr(),
+    };
     set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }
 
 fn set_option<T>(socket: &OwnedFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     // SAFETY: pointer and length describe `value`, which lives through the call.
     check(unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(value).cast(), size_of::<T>() as u32)
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(value).cast(),
+            size_of::<T>() as u32,
+        )
     })?;
     Ok(())
 }
 
 fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }

@@ -18,6 +18,7 @@ use nix::{
 use thiserror::Error;
 
 use super::{
+    clock::monotonic_ns,
     lane::Tap,
     observation::TapSummary,
     record::{Direction, Record, RecordWriter},
@@ -34,7 +35,9 @@ const LAST_WAIT_MS: u16 = 400;
 #[derive(Debug, Error)]
 pub enum TapError {
     /// A system call failed.
-    #[error("tapping the wires: {attempt}: {source}; AF_PACKET needs CAP_NET_RAW, and CAP_SYS_ADMIN to enter the wire room")]
+    #[error(
+        "tapping the wires: {attempt}: {source}; AF_PACKET needs CAP_NET_RAW, and CAP_SYS_ADMIN to enter the wire room"
+    )]
     System {
         /// What was attempted.
         attempt: &'static str,
@@ -42,7 +45,9 @@ pub enum TapError {
         source: io::Error,
     },
     /// The socket has counted frames that never came out.
-    #[error("ending the tap: the kernel counted {counted} frames, {read} were read and {drops} dropped, and nothing more came")]
+    #[error(
+        "ending the tap: the kernel counted {counted} frames, {read} were read and {drops} dropped, and nothing more came"
+    )]
     Stuck {
         /// Frames that the kernel counted.
         counted: u64,
@@ -77,7 +82,9 @@ impl Taps {
     ///
     /// `snap_bytes`: [`SNAP_BYTES`], or more when damage far inside large frames must be seen.
     pub fn start(wire_room: OwnedFd, snap_bytes: u16) -> Result<Self, TapError> {
-        let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(system("making an event"))?);
+        let stop = Arc::new(
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(system("making an event"))?,
+        );
         let heard = Arc::clone(&stop);
         let (tell, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
@@ -111,13 +118,17 @@ impl Taps {
 }
 
 fn system<E: Into<io::Error>>(attempt: &'static str) -> impl FnOnce(E) -> TapError {
-    move |source| TapError::System { attempt, source: source.into() }
+    move |source| TapError::System {
+        attempt,
+        source: source.into(),
+    }
 }
 
 struct Reader {
     ring: Ring,
     kept: Keeper,
     snap_bytes: u16,
+    started_ns: u64,
 }
 
 /// Turns ring frames into records.
@@ -133,12 +144,25 @@ impl Reader {
         setns(wire_room, CloneFlags::CLONE_NEWNET).map_err(system("entering the wire room"))?;
         let taps = taps_by_ifindex().map_err(system("listing the wire room's devices"))?;
         let ring = Ring::open(snap_bytes).map_err(system("opening a packet socket with a ring"))?;
-        Ok(Self { ring, kept: Keeper { taps, writer: RecordWriter::new(snap_bytes), foreign: 0 }, snap_bytes })
+        let kept = Keeper {
+            taps,
+            writer: RecordWriter::new(snap_bytes),
+            foreign: 0,
+        };
+        Ok(Self {
+            ring,
+            kept,
+            snap_bytes,
+            started_ns: monotonic_ns(),
+        })
     }
 
     fn run(mut self, stop: &EventFd) -> Result<Capture, TapError> {
         loop {
-            let mut fds = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+            let mut fds = [
+                PollFd::new(self.ring.as_fd(), PollFlags::POLLIN),
+                PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+            ];
             wait(&mut fds, PollTimeout::NONE)?;
             let stopped = fds[1].any().unwrap_or(false);
             self.ring.drain(&mut |frame| self.kept.keep(&frame));
@@ -150,8 +174,14 @@ impl Reader {
 
     /// The last block is handed over when its time is up: wait until all that the kernel counted has come.
     fn finish(mut self) -> Result<Capture, TapError> {
-        self.ring.close_filter().map_err(system("closing the filter"))?;
-        let counted = self.ring.statistics().map_err(system("reading the socket's statistics"))?;
+        let stopped_ns = monotonic_ns();
+        self.ring
+            .close_filter()
+            .map_err(system("closing the filter"))?;
+        let counted = self
+            .ring
+            .statistics()
+            .map_err(system("reading the socket's statistics"))?;
         for _ in 0..LAST_WAITS {
             let read = self.kept.writer.records() + self.kept.foreign;
             if read + counted.drops >= counted.packets {
@@ -160,14 +190,26 @@ impl Reader {
                     records: self.kept.writer.records(),
                     snap_bytes: self.snap_bytes,
                     foreign: self.kept.foreign,
+                    started_ns: self.started_ns,
+                    stopped_ns,
                 };
-                return Ok(Capture { records: self.kept.writer.into_bytes(), summary });
+                return Ok(Capture {
+                    records: self.kept.writer.into_bytes(),
+                    summary,
+                });
             }
-            wait(&mut [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)], LAST_WAIT_MS.into())?;
+            wait(
+                &mut [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)],
+                LAST_WAIT_MS.into(),
+            )?;
             self.ring.drain(&mut |frame| self.kept.keep(&frame));
         }
         let read = self.kept.writer.records() + self.kept.foreign;
-        Err(TapError::Stuck { counted: counted.packets, read, drops: counted.drops })
+        Err(TapError::Stuck {
+            counted: counted.packets,
+            read,
+            drops: counted.drops,
+        })
     }
 }
 
@@ -180,7 +222,11 @@ impl Keeper {
         self.writer.push(&Record {
             realtime_ns: frame.realtime_ns,
             tap,
-            direction: if frame.outgoing { Direction::Left } else { Direction::Entered },
+            direction: if frame.outgoing {
+                Direction::Left
+            } else {
+                Direction::Entered
+            },
             original_bytes: u16::try_from(frame.original_bytes).unwrap_or(u16::MAX),
             frame: frame.frame,
         });

@@ -1,0 +1,430 @@
+//! The injectors audit themselves: was the impairment that was delivered the one that was asked for?
+//!
+//! Counts are tested by exact binomial tails; all tests of a run together raise a false alarm with a probability of at
+//! most [`FALSE_ALARM`]. Delays are held against what netem's own rules say, frame by frame.
+
+use super::{
+    Truth,
+    agreement::{Found, seconds},
+    binomial,
+    condition::{Era, longest_transit_ns},
+    crossing::{Crossing, ExitState},
+    lane::{Lane, LaneKey},
+};
+use crate::scenario::{Distribution, GilbertElliott, Impairment};
+
+/// Probability that the audit of a whole run blames a lab that did what was asked.
+pub const FALSE_ALARM: f64 = 1e-9;
+/// Kinds of test per era: loss, loss at a full default queue, duplicates, corruption, reordering, mean delay.
+const TESTS_PER_ERA: usize = 6;
+/// netem's silent default, which a lab must never fall back to.
+const DEFAULT_QUEUE: u32 = 1000;
+/// Rounding of netem's delays, and of the clock's readings.
+const EARLY_NS: u64 = 2_000;
+/// The machine may hold half of all frames up by this …
+const TYPICAL_LATE_NS: u64 = 500_000;
+/// … and one of a hundred by this.
+const RARE_LATE_NS: u64 = 5_000_000;
+/// netem's tables are not centred better than this share of the jitter.
+const TABLE_BIAS: f64 = 0.1;
+/// Standard errors that a mean may be off: a normal tail of 1e-15.
+const MEAN_ERRORS: f64 = 8.0;
+
+/// Audits every lane in every stretch with one impairment.
+pub(super) fn check(truth: &Truth, found: &mut Found) {
+    let lanes: Vec<_> = truth.lanes.iter().collect();
+    let eras: usize = lanes
+        .iter()
+        .map(|lane| truth.conditions.eras(*lane).len())
+        .sum();
+    let alpha = FALSE_ALARM / (eras * TESTS_PER_ERA).max(1) as f64;
+    for lane in lanes {
+        for era in truth.conditions.eras(lane) {
+            let trials = trials(truth, lane, era);
+            if !trials.is_empty() {
+                Audit {
+                    key: truth.lanes.key(lane),
+                    asked: &era.impairment,
+                    trials: &trials,
+                    alpha,
+                    start_ns: truth.start_ns,
+                }
+                .check(found);
+            }
+        }
+    }
+}
+
+/// The frames that surely met this impairment, and nothing else.
+fn trials<'a>(truth: &'a Truth, lane: Lane, era: &Era) -> Vec<&'a Crossing> {
+    let longest_ns = longest_transit_ns(&era.impairment);
+    let until_ns = era
+        .ending_ns
+        .saturating_sub(longest_ns)
+        .min(truth.stopped_ns.saturating_sub(longest_ns));
+    let near_outage = |ns: u64| {
+        let near = |began_ns: u64, ended_ns: u64| ns + longest_ns >= began_ns && ns <= ended_ns;
+        truth
+            .conditions
+            .outages(lane)
+            .iter()
+            .any(|outage| near(outage.began_ns, outage.ended_ns))
+    };
+    let fits = |crossing: &&Crossing| {
+        (era.settled_ns..until_ns).contains(&crossing.entered_ns)
+            && !crossing.unfinished
+            && !near_outage(crossing.entered_ns)
+    };
+    truth.on(lane).filter(fits).collect()
+}
+
+struct Audit<'a> {
+    key: LaneKey<'a>,
+    asked: &'a Impairment,
+    trials: &'a [&'a Crossing],
+    alpha: f64,
+    start_ns: u64,
+}
+
+/// Probabilities that were asked for; 0 where nothing was.
+struct Shares {
+    loss: f64,
+    duplicate: f64,
+    corrupt: f64,
+    reorder: f64,
+}
+
+impl Audit<'_> {
+    fn check(&self, found: &mut Found) {
+        self.check_queue(found);
+        self.check_loss(found);
+        self.check_duplicates(found);
+        self.check_corruption(found);
+        self.check_delay(found);
+    }
+
+    fn shares(&self) -> Shares {
+        let share =
+            |asked: Option<crate::scenario::Probability>| asked.map_or(0.0, |share| share.0);
+        let loss = self
+            .asked
+            .burst
+            .map_or(share(self.asked.loss), stationary_loss);
+        Shares {
+            loss,
+            duplicate: share(self.asked.duplicate),
+            corrupt: share(self.asked.corrupt),
+            reorder: share(self.asked.reorder),
+        }
+    }
+
+    fn blame(&self, found: &mut Found, what: String) {
+        let from = self.trials.first().map_or(0, |crossing| {
+            crossing.entered_ns.saturating_sub(self.start_ns)
+        });
+        found.push(
+            self.key,
+            format!("in the stretch from {} on, {what}", seconds(from)),
+        );
+    }
+
+    /// A full queue drops whatever comes; such frames say nothing about the other impairments.
+    fn met_room(&self) -> impl Iterator<Item = &Crossing> {
+        let limit = self.asked.queue_packets.unwrap_or(u32::MAX);
+        self.trials
+            .iter()
+            .copied()
+            .filter(move |crossing| crossing.occupancy.saturating_add(1) < limit)
+    }
+
+    fn check_queue(&self, found: &mut Found) {
+        let deepest = self
+            .trials
+            .iter()
+            .map(|crossing| crossing.occupancy)
+            .max()
+            .unwrap_or(0);
+        match self.asked.queue_packets {
+            Some(limit) if deepest > limit + 1 => {
+                self.blame(
+                    found,
+                    format!(
+                        "the queue held {deepest} frames, though its limit was asked to be {limit}"
+                    ),
+                );
+            }
+            Some(_) => {}
+            None => {
+                let full = || {
+                    self.trials
+                        .iter()
+                        .filter(|crossing| crossing.occupancy + 1 >= DEFAULT_QUEUE)
+                };
+                let (trials, lost) = (
+                    full().count() as u64,
+                    full().filter(|crossing| crossing.is_lost()).count() as u64,
+                );
+                if binomial::at_least(lost, trials, self.shares().loss) < self.alpha {
+                    let what = format!(
+                        "{lost} of {trials} frames were lost that found {DEFAULT_QUEUE} others waiting: netem's default queue dropped them, and no limit was asked for"
+                    );
+                    self.blame(found, what);
+                }
+            }
+        }
+    }
+
+    fn check_loss(&self, found: &mut Found) {
+        let shares = self.shares();
+        let trials = self.met_room().count() as u64;
+        let lost = self
+            .met_room()
+            .filter(|crossing| crossing.is_lost())
+            .count() as u64;
+        // netem's order: a frame that is doubled and then lost leaves one copy.
+        let probability = shares.loss * (1.0 - shares.duplicate);
+        let surprising = match self.asked.burst {
+            None => binomial::p_value(lost, trials, probability) < self.alpha,
+            Some(burst) => bursts_surprise(burst, lost, trials, probability, self.alpha),
+        };
+        if surprising {
+            let what = format!(
+                "{lost} of {trials} frames were lost, though {:.4} % was asked for",
+                probability * 100.0
+            );
+            self.blame(found, what);
+        }
+    }
+
+    fn check_duplicates(&self, found: &mut Found) {
+        let shares = self.shares();
+        // In a bursty or full queue second copies are lost together: then only their absence can be judged.
+        let countable = self.asked.burst.is_none() && self.asked.queue_packets.is_none();
+        let doubled = self
+            .trials
+            .iter()
+            .filter(|crossing| crossing.exits.len() > 1)
+            .count() as u64;
+        let trials = self.trials.len() as u64;
+        // netem: doubled, and neither copy lost.
+        let probability = shares.duplicate * (1.0 - shares.loss) * (1.0 - shares.loss);
+        let surprising = match (shares.duplicate > 0.0, countable) {
+            (false, _) => doubled > 0,
+            (true, true) => binomial::p_value(doubled, trials, probability) < self.alpha,
+            (true, false) => false,
+        };
+        if surprising {
+            let what = format!(
+                "{doubled} of {trials} frames left twice, though {:.4} % was asked for",
+                probability * 100.0
+            );
+            self.blame(found, what);
+        }
+    }
+
+    /// Only frames that were captured as a whole show every flipped bit.
+    fn check_corruption(&self, found: &mut Found) {
+        let asked = self.shares().corrupt;
+        let exits = || {
+            self.trials
+                .iter()
+                .filter(|crossing| crossing.complete)
+                .flat_map(|crossing| &crossing.exits)
+        };
+        let flipped = exits()
+            .filter(|exit| exit.state != ExitState::Intact)
+            .count() as u64;
+        let trials = exits().count() as u64;
+        if binomial::p_value(flipped, trials, asked) < self.alpha {
+            let what = format!(
+                "{flipped} of {trials} frames left with a flipped bit, though {:.4} % was asked for",
+                asked * 100.0
+            );
+            self.blame(found, what);
+        }
+        let cut = self
+            .trials
+            .iter()
+            .filter(|crossing| !crossing.complete)
+            .count();
+        if asked > 0.0 && cut > 0 {
+            let what = format!(
+                "{cut} frames were longer than the tap's snap length, so that their corruption cannot be seen; tap with a larger one"
+            );
+            self.blame(found, what);
+        }
+    }
+
+    fn check_delay(&self, found: &mut Found) {
+        let transits = || {
+            self.met_room().flat_map(|crossing| {
+                crossing
+                    .exits
+                    .iter()
+                    .map(|exit| exit.ns.saturating_sub(crossing.entered_ns))
+            })
+        };
+        let (delay_ns, jitter_ns) = (span(self.asked.delay), span(self.asked.jitter));
+        let at_once_ns = delay_ns
+            .saturating_sub(jitter_ns.saturating_mul(4))
+            .saturating_sub(EARLY_NS);
+        let early = transits().filter(|ns| *ns < at_once_ns).count() as u64;
+        let trials = transits().count() as u64;
+        if binomial::p_value(
+            early,
+            trials,
+            if at_once_ns > 0 {
+                self.shares().reorder
+            } else {
+                0.0
+            },
+        ) < self.alpha
+        {
+            let what = format!(
+                "{early} of {trials} frames took less than the {} that was asked for at least, though {:.4} % was asked to be sent at once",
+                millis(at_once_ns),
+                self.shares().reorder * 100.0
+            );
+            return self.blame(found, what);
+        }
+        match (self.asked.rate, jitter_ns) {
+            (Some(rate), 0) => self.check_rate(rate.0, delay_ns, found),
+            (Some(_), _) => {}
+            (None, 0) => self.check_constant(
+                transits()
+                    .filter(|ns| *ns >= at_once_ns)
+                    .map(|ns| ns.saturating_sub(delay_ns)),
+                delay_ns,
+                found,
+            ),
+            (None, _) => self.check_jitter(transits().collect(), delay_ns, jitter_ns, found),
+        }
+    }
+
+    /// How late frames were, beyond what was asked.
+    fn check_constant(&self, late_ns: impl Iterator<Item = u64>, delay_ns: u64, found: &mut Found) {
+        let mut late_ns: Vec<u64> = late_ns.collect();
+        late_ns.sort_unstable();
+        let (Some(typical), Some(rare)) = (
+            late_ns.get(late_ns.len() / 2),
+            late_ns.get(late_ns.len() * 99 / 100),
+        ) else {
+            return;
+        };
+        if *typical > TYPICAL_LATE_NS || *rare > RARE_LATE_NS {
+            let what = format!(
+                "a delay of {} was asked for, and half of the frames took at least {}, one of a hundred {}",
+                millis(delay_ns),
+                millis(delay_ns + typical),
+                millis(delay_ns + rare)
+            );
+            self.blame(found, what);
+        }
+    }
+
+    fn check_jitter(&self, transits: Vec<u64>, delay_ns: u64, jitter_ns: u64, found: &mut Found) {
+        let reach = match self.asked.distribution {
+            Some(Distribution::Normal | Distribution::Pareto) => 4,
+            Some(Distribution::Uniform) | None => 1,
+        };
+        let late = transits
+            .iter()
+            .filter(|ns| **ns > delay_ns + reach * jitter_ns + TYPICAL_LATE_NS)
+            .count();
+        if late * 100 > transits.len() {
+            let what = format!(
+                "{late} of {} frames took more than the {} that delay and jitter allow",
+                transits.len(),
+                millis(delay_ns + reach * jitter_ns)
+            );
+            return self.blame(found, what);
+        }
+        // Where the spread reaches below zero, netem sends at once and the mean is not the delay; likewise when reordering.
+        if reach * jitter_ns > delay_ns || self.asked.reorder.is_some() || transits.is_empty() {
+            return;
+        }
+        let mean = transits.iter().map(|ns| *ns as f64).sum::<f64>() / transits.len() as f64;
+        let off = (mean - delay_ns as f64).abs();
+        let allowed = jitter_ns as f64
+            * (MEAN_ERRORS / (transits.len() as f64).sqrt() + TABLE_BIAS)
+            + TYPICAL_LATE_NS as f64;
+        if off > allowed {
+            let what = format!(
+                "frames took {} on average, though {} with a jitter of {} was asked for",
+                millis(mean as u64),
+                millis(delay_ns),
+                millis(jitter_ns)
+            );
+            self.blame(found, what);
+        }
+    }
+
+    /// netem's rate: a frame leaves one serialisation after the frame before it, or after it came, plus the delay.
+    fn check_rate(&self, bits_per_second: u64, delay_ns: u64, found: &mut Found) {
+        if self.shares().duplicate > 0.0 || self.shares().reorder > 0.0 || bits_per_second == 0 {
+            return;
+        }
+        let mut free_ns = 0;
+        let mut late = Vec::new();
+        for crossing in self
+            .trials
+            .iter()
+            .filter(|crossing| !crossing.exits.is_empty())
+        {
+            let serial_ns = (u128::from(crossing.bytes) * 8 * 1_000_000_000
+                / u128::from(bits_per_second)) as u64;
+            let ideal_ns = free_ns.max(crossing.entered_ns) + serial_ns;
+            let left_ns = crossing.exits[0].ns.saturating_sub(delay_ns);
+            if left_ns + EARLY_NS < crossing.entered_ns + serial_ns {
+                let what = format!(
+                    "a frame of {} bytes took less than its serialisation at {bits_per_second} bit/s",
+                    crossing.bytes
+                );
+                return self.blame(found, what);
+            }
+            late.push(left_ns.saturating_sub(ideal_ns));
+            // The machine's own lateness is not handed on to the next frame's ideal.
+            free_ns = ideal_ns;
+        }
+        // The queue before the first trial is unknown: what it held back is not lateness.
+        let held_back = late.first().copied().unwrap_or(0);
+        self.check_constant(
+            late.into_iter().map(|ns| ns.saturating_sub(held_back)),
+            delay_ns,
+            found,
+        );
+    }
+}
+
+fn span(span: Option<crate::scenario::Span>) -> u64 {
+    span.map_or(0, |span| span.ns)
+}
+
+fn millis(ns: u64) -> String {
+    format!("{}.{:03} ms", ns / 1_000_000, ns / 1_000 % 1_000)
+}
+
+/// Long-run loss of the two-state chain.
+fn stationary_loss(burst: GilbertElliott) -> f64 {
+    let (p, r) = (burst.p.0, burst.r.0);
+    let bad = if p + r > 0.0 { p / (p + r) } else { 0.0 };
+    bad * burst.bad_loss.0 + (1.0 - bad) * burst.good_loss.0
+}
+
+/// Losses in bursts are not independent: neighbours correlate by 1 - p - r, which makes so many trials worth fewer.
+/// Then the tail is that of the fewer trials, with the same share lost; half of them, because bursts have long tails.
+fn bursts_surprise(
+    burst: GilbertElliott,
+    lost: u64,
+    trials: u64,
+    probability: f64,
+    alpha: f64,
+) -> bool {
+    let correlation = (1.0 - burst.p.0 - burst.r.0).clamp(0.0, 0.999_999);
+    let worth = (trials as f64 * (1.0 - correlation) / (1.0 + correlation) / 2.0).floor();
+    if worth < 30.0 {
+        return false;
+    }
+    let share = lost as f64 / trials as f64;
+    binomial::p_value((share * worth).round() as u64, worth as u64, probability) < alpha
+}

@@ -1,0 +1,349 @@
+//! Crossings: every frame that entered a wire, paired with what left it.
+//!
+//! Frames are paired by their bytes: netem changes none, except that corruption flips one bit. A copy of the same bytes
+//! that leaves again is a duplicate; one that never leaves was lost on the wire.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use super::{
+    TruthError,
+    clock::Converter,
+    condition::Conditions,
+    decode::{Decoded, What, decode},
+    lane::{Lane, Lanes},
+    observation::Observation,
+    record::{Direction, Record, RecordReader},
+    view::mentions_probe,
+};
+use crate::plan::WireKind;
+
+/// A frame's way over one wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crossing {
+    /// Which direction of which wire.
+    pub lane: Lane,
+    /// It entered then, CLOCK_MONOTONIC.
+    pub entered_ns: u64,
+    /// Place in the capture: tells order exactly, where times are equal.
+    pub order: u32,
+    /// Length without FCS.
+    pub bytes: u16,
+    /// Captured as a whole.
+    pub complete: bool,
+    /// What it is. A damaged copy whose origin is known keeps the name that it had before.
+    pub decoded: Decoded,
+    /// On a customer's wire: a probe's magic stands somewhere in it.
+    pub mentions_probe: bool,
+    /// Other frames in the lane's queue when it entered.
+    pub occupancy: u32,
+    /// Leaving: none, once, or more often. In order.
+    pub exits: Vec<Exit>,
+    /// It may still have been on the wire when the capture ended.
+    pub unfinished: bool,
+}
+
+impl Crossing {
+    /// It entered and never left, though there was time.
+    pub fn is_lost(&self) -> bool {
+        self.exits.is_empty() && !self.unfinished
+    }
+
+    /// The exits that a receiver would take.
+    pub fn whole_exits(&self) -> impl Iterator<Item = &Exit> {
+        self.exits
+            .iter()
+            .filter(|exit| self.decoded.damage.is_none() && exit.state != ExitState::Damaged)
+    }
+
+    /// The first of them.
+    pub fn arrival(&self) -> Option<&Exit> {
+        self.whole_exits().next()
+    }
+}
+
+/// A frame leaving a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// When, CLOCK_MONOTONIC.
+    pub ns: u64,
+    /// Place in the capture.
+    pub order: u32,
+    /// How it looked.
+    pub state: ExitState,
+}
+
+/// What corruption did to a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitState {
+    /// Nothing.
+    Intact,
+    /// One bit, where no receiver looks or minds.
+    Harmless,
+    /// One bit, and no receiver would take it.
+    Damaged,
+}
+
+/// A frame that left a wire without having entered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phantom {
+    /// Where.
+    pub lane: Lane,
+    /// When.
+    pub ns: u64,
+}
+
+/// Everything that the capture says.
+#[derive(Debug, Clone)]
+pub struct Crossings {
+    /// In order of entering.
+    pub all: Vec<Crossing>,
+    /// Left without having entered.
+    pub phantoms: Vec<Phantom>,
+    /// Records read.
+    pub records: u64,
+}
+
+impl Crossings {
+    /// Reads and pairs the whole capture.
+    pub fn of(
+        observation: &Observation<'_>,
+        lanes: &Lanes,
+        conditions: &Conditions,
+    ) -> Result<Self, TruthError> {
+        let mut clock = Converter::new(&observation.clock)?;
+        let mut pairing = Pairing::new(lanes, conditions);
+        for record in RecordReader::new(observation.taps)? {
+            let record = record?;
+            let lane = lane_of(&record);
+            if !lanes.contains(lane) {
+                return Err(TruthError::NoSuchWire {
+                    wire: lane.wire,
+                    wires: lanes.len() / 2,
+                });
+            }
+            pairing.handle(lane, &record, clock.convert(record.realtime_ns)?);
+        }
+        Ok(pairing.finish(observation.tap_summary.stopped_ns))
+    }
+}
+
+/// A frame goes away from the end that it enters at, and towards the end that it leaves at.
+fn lane_of(record: &Record<'_>) -> Lane {
+    let side = record.tap.side;
+    let toward = match record.direction {
+        Direction::Entered => side.other(),
+        Direction::Left => side,
+    };
+    Lane {
+        wire: record.tap.wire,
+        toward,
+    }
+}
+
+/// The pairing's memory of one lane.
+struct Track<'a> {
+    /// Crossings by content, oldest first.
+    by_content: HashMap<u64, Vec<u32>>,
+    /// All crossings with their bytes, oldest first.
+    frames: Vec<(u32, &'a [u8])>,
+    window_ns: u64,
+    is_customer: bool,
+}
+
+struct Pairing<'a> {
+    tracks: Vec<Track<'a>>,
+    all: Vec<Crossing>,
+    phantoms: Vec<Phantom>,
+    /// Names of packets by their damaged bytes, for as long as they travel on.
+    renamed: HashMap<Vec<u8>, What>,
+    order: u32,
+}
+
+impl<'a> Pairing<'a> {
+    fn new(lanes: &Lanes, conditions: &Conditions) -> Self {
+        let track = |lane| Track {
+            by_content: HashMap::new(),
+            frames: Vec::new(),
+            window_ns: conditions.longest_transit_ns(lane),
+            is_customer: matches!(lanes.kind(lane), WireKind::Customer { .. }),
+        };
+        Self {
+            tracks: lanes.iter().map(track).collect(),
+            all: Vec::new(),
+            phantoms: Vec::new(),
+            renamed: HashMap::new(),
+            order: 0,
+        }
+    }
+
+    fn handle(&mut self, lane: Lane, record: &Record<'a>, ns: u64) {
+        match record.direction {
+            Direction::Entered => self.entered(lane, record, ns),
+            Direction::Left => self.left(lane, record, ns),
+        }
+        self.order += 1;
+    }
+
+    fn entered(&mut self, lane: Lane, record: &Record<'a>, ns: u64) {
+        let complete = record.is_complete();
+        let mut decoded = decode(record.frame, complete);
+        if decoded.damage.is_some() && !self.renamed.is_empty() {
+            let bytes = record
+                .frame
+                .get(usize::from(decoded.inner_at)..)
+                .unwrap_or_default();
+            decoded.what = self.renamed.get(bytes).copied().unwrap_or(decoded.what);
+        }
+        let index = self.all.len() as u32;
+        self.all.push(Crossing {
+            lane,
+            entered_ns: ns,
+            order: self.order,
+            bytes: record.original_bytes,
+            complete,
+            decoded,
+            mentions_probe: self.tracks[lane.index()].is_customer && mentions_probe(record.frame),
+            occupancy: 0,
+            exits: Vec::new(),
+            unfinished: false,
+        });
+        let track = &mut self.tracks[lane.index()];
+        track
+            .by_content
+            .entry(content(record))
+            .or_default()
+            .push(index);
+        track.frames.push((index, record.frame));
+    }
+
+    fn left(&mut self, lane: Lane, record: &Record<'a>, ns: u64) {
+        let order = self.order;
+        if let Some(index) = self.same_content(lane, record, ns) {
+            self.all[index as usize].exits.push(Exit {
+                ns,
+                order,
+                state: ExitState::Intact,
+            });
+        } else if let Some(index) = self.one_bit_off(lane, record, ns) {
+            let state = self.inspect_damage(index, record);
+            self.all[index as usize]
+                .exits
+                .push(Exit { ns, order, state });
+        } else {
+            self.phantoms.push(Phantom { lane, ns });
+        }
+    }
+
+    /// Routers repeat themselves byte by byte (hellos), so the same content may have entered many times: prefer the
+    /// oldest that is still inside and not older than a frame can be, then any that is inside, then a second copy.
+    fn same_content(&self, lane: Lane, record: &Record<'a>, ns: u64) -> Option<u32> {
+        let track = &self.tracks[lane.index()];
+        let candidates = track.by_content.get(&content(record))?;
+        let inside = |index: &&u32| self.all[**index as usize].exits.is_empty();
+        let recent = |index: &&u32| self.all[**index as usize].entered_ns + track.window_ns >= ns;
+        let oldest = candidates
+            .iter()
+            .rev()
+            .take_while(recent)
+            .filter(inside)
+            .last();
+        oldest
+            .or_else(|| candidates.iter().rev().find(inside))
+            .or(candidates.last())
+            .copied()
+    }
+
+    /// The youngest frame of the same length from which exactly one bit differs; one that is still inside is preferred.
+    fn one_bit_off(&self, lane: Lane, record: &Record<'a>, ns: u64) -> Option<u32> {
+        let track = &self.tracks[lane.index()];
+        let fits = |(index, frame): &&(u32, &'a [u8])| {
+            self.all[*index as usize].bytes == record.original_bytes
+                && differs_by_one_bit(frame, record.frame)
+        };
+        let recent = |(index, _): &&(u32, &'a [u8])| {
+            self.all[*index as usize].entered_ns + track.window_ns >= ns
+        };
+        let candidates = || track.frames.iter().rev().take_while(recent).filter(fits);
+        let inside = candidates().find(|(index, _)| self.all[*index as usize].exits.is_empty());
+        inside
+            .or_else(|| candidates().next())
+            .map(|(index, _)| *index)
+    }
+
+    /// Judges one flipped bit, and remembers the packet's name if routers may carry it on.
+    fn inspect_damage(&mut self, index: u32, record: &Record<'_>) -> ExitState {
+        let before = self.all[index as usize].decoded;
+        let after = decode(record.frame, record.is_complete());
+        let same_meaning = after.what == before.what
+            && after.tunnel.map(|gre| gre.key) == before.tunnel.map(|gre| gre.key);
+        if after.damage.is_none() && same_meaning && reaches_same(&before.to_mac, &after.to_mac) {
+            return ExitState::Harmless;
+        }
+        if let Some(bytes) = record.frame.get(usize::from(after.inner_at)..) {
+            self.renamed.insert(bytes.to_vec(), before.what);
+        }
+        ExitState::Damaged
+    }
+
+    fn finish(mut self, stopped_ns: u64) -> Crossings {
+        for crossing in &mut self.all {
+            let window_ns = self.tracks[crossing.lane.index()].window_ns;
+            crossing.unfinished =
+                crossing.exits.is_empty() && crossing.entered_ns + window_ns > stopped_ns;
+        }
+        for track in &self.tracks {
+            occupy(
+                &mut self.all,
+                track.frames.iter().map(|(index, _)| *index as usize),
+            );
+        }
+        Crossings {
+            all: self.all,
+            phantoms: self.phantoms,
+            records: u64::from(self.order),
+        }
+    }
+}
+
+/// How full the lane's queue was when each frame entered: what has entered, and leaves later.
+fn occupy(all: &mut [Crossing], lane: impl Iterator<Item = usize>) {
+    let mut inside = BinaryHeap::new();
+    for index in lane {
+        let order = all[index].order;
+        while inside.peek().is_some_and(|Reverse(exit)| *exit < order) {
+            inside.pop();
+        }
+        all[index].occupancy = inside.len() as u32;
+        inside.extend(all[index].exits.iter().map(|exit| Reverse(exit.order)));
+    }
+}
+
+/// On a wire between two, every group address reaches the other end.
+fn reaches_same(before: &[u8; 6], after: &[u8; 6]) -> bool {
+    before == after || (before[0] & after[0] & 1) == 1
+}
+
+fn content(record: &Record<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    record.original_bytes.hash(&mut hasher);
+    record.frame.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn differs_by_one_bit(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut bits = 0;
+    for (a, b) in one.iter().zip(other) {
+        bits += (a ^ b).count_ones();
+        if bits > 1 {
+            return false;
+        }
+    }
+    bits == 1
+}
