@@ -1,2 +1,38 @@
-//! Placeholder.
-fn main() {}
+//! VMScope: the monitor's daemon, and the command line that speaks to it.
+//!
+//! `daemon` opens the sockets and starts the [`driver`], which is the only place where
+//! packets, time, requests and results meet the core's `Session`. Everything else is a
+//! client of the control socket.
+
+mod ask;
+mod capture;
+mod cli;
+mod client;
+mod clock;
+mod console;
+mod control_socket;
+mod daemon;
+mod driver;
+mod error;
+mod exit;
+mod interface;
+mod journal;
+mod mailbox;
+mod render;
+mod transmit;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Command::Daemon(arguments) => daemon::run(&arguments, &cli.socket),
+        Command::Console => console::run(&cli.socket, cli.json),
+        Command::Ask(verb) => ask::run(verb, &cli.socket, cli.json),
+    };
+    exit.into()
+}

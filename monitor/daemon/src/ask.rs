@@ -1,0 +1,156 @@
+//! Runs one errand: asks the monitor (or a database) and shows what comes back.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use vmscope_core::control::{Operation, Outcome, Refusal, ServerLine};
+use vmscope_core::report::IntervalRow;
+use vmscope_store::{Page, Reader, StoreError};
+
+use crate::cli::{DatabaseQuery, Errand, Verb};
+use crate::client::{Client, ClientError};
+use crate::exit::Exit;
+use crate::render;
+
+/// Says a verb to the daemon at `socket`, as `vmscope VERB` does.
+pub fn run(verb: Verb, socket: &Path, json: bool) -> Exit {
+    let errand = match verb.errand() {
+        Ok(errand) => errand,
+        Err(problem) => return fail(&problem, Exit::Usage),
+    };
+    let done = match errand {
+        Errand::Ask(operation) => {
+            Client::connect(socket).and_then(|mut client| ask(&mut client, operation, json))
+        }
+        Errand::Watch(kinds) => Client::connect(socket)
+            .and_then(|client| watch(client, Operation::Subscribe { events: kinds }, json)),
+        Errand::Read(query) => return read(&query, json),
+    };
+    done.unwrap_or_else(|error| fail(&error.to_string(), Exit::Unable))
+}
+
+/// Asks on an open connection and shows the answer.
+pub fn ask(client: &mut Client, operation: Operation, json: bool) -> Result<Exit, ClientError> {
+    let (line, reply) = client.ask(operation)?;
+    if json {
+        show(&format!("{line}\n"));
+    }
+    Ok(match reply.outcome {
+        Outcome::Ok(answer) => {
+            if !json {
+                show(&render::answer(&answer));
+            }
+            Exit::Done
+        }
+        Outcome::Error(refusal) => refused(&refusal, json),
+    })
+}
+
+/// Shows events until the daemon closes the connection.
+pub fn watch(mut client: Client, subscribe: Operation, json: bool) -> Result<Exit, ClientError> {
+    let (_, reply) = client.ask(subscribe)?;
+    if let Outcome::Error(refusal) = reply.outcome {
+        return Ok(refused(&refusal, json));
+    }
+    while let Some(heard) = client.hear()? {
+        match heard.line {
+            ServerLine::Event(_) if json => show(&format!("{}\n", heard.json)),
+            ServerLine::Event(event) => show(&render::event(&event)),
+            ServerLine::Reply(reply) => {
+                if let Outcome::Error(refusal) = reply.outcome {
+                    return Ok(refused(&refusal, json));
+                }
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn read(query: &DatabaseQuery, json: bool) -> Exit {
+    match read_database(query, json) {
+        Ok(Some(text)) => {
+            show(&text);
+            Exit::Done
+        }
+        Ok(None) => fail(
+            &format!(
+                "there is no task {} in {}; its tasks are those of `SELECT DISTINCT name FROM task`",
+                query.task,
+                query.path.display()
+            ),
+            Exit::Refused,
+        ),
+        Err(error) => fail(&error.to_string(), Exit::Unable),
+    }
+}
+
+/// What the database holds of the task; nothing if it does not know it.
+fn read_database(query: &DatabaseQuery, json: bool) -> Result<Option<String>, StoreError> {
+    let reader = Reader::open(&query.path)?;
+    let Some((session, task)) = latest_run(&reader, query)? else {
+        return Ok(None);
+    };
+    let page = Page {
+        session,
+        task,
+        since: query.since,
+        limit: query.limit,
+    };
+    Ok(Some(if query.probes {
+        let probes = reader.probes(page)?;
+        if json {
+            json_lines(&probes)
+        } else {
+            render::probes(&probes)
+        }
+    } else {
+        let rows: Vec<IntervalRow> = reader.intervals(page)?;
+        if json {
+            json_lines(&rows)
+        } else {
+            render::intervals(&rows)
+        }
+    }))
+}
+
+fn latest_run(reader: &Reader, query: &DatabaseQuery) -> Result<Option<(u32, u32)>, StoreError> {
+    let wanted = |session: u32| query.session.is_none_or(|asked| asked == session);
+    for session in reader
+        .sessions()?
+        .iter()
+        .rev()
+        .filter(|s| wanted(s.session))
+    {
+        let tasks = reader.tasks(session.session)?;
+        if let Some(task) = tasks.iter().rev().find(|t| t.name == query.task.as_str()) {
+            return Ok(Some((session.session, task.task)));
+        }
+    }
+    Ok(None)
+}
+
+fn json_lines<T: serde::Serialize>(rows: &[T]) -> String {
+    // Only a map with keys that are no text cannot be written, and no row has one.
+    rows.iter()
+        .filter_map(|row| serde_json::to_string(row).ok())
+        .map(|line| line + "\n")
+        .collect()
+}
+
+fn refused(refusal: &Refusal, json: bool) -> Exit {
+    if !json {
+        return fail(&render::refusal(refusal), Exit::Refused);
+    }
+    Exit::Refused
+}
+
+fn fail(problem: &str, exit: Exit) -> Exit {
+    eprintln!("vmscope: {problem}");
+    exit
+}
+
+/// Writes to stdout; whoever closed it early (`| head`) has seen enough.
+fn show(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,261 @@
+//! Packets in, by libpcap: both directions, each with the kernel's stamp.
+//!
+//! Our own outgoing frames are captured too, stamped where they leave: so both ends of a
+//! delay come from one clock at one tap.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use pcap::{Active, Capture as Pcap, Error as PcapError, Linktype, Precision};
+use vmscope_core::session::Direction;
+
+use crate::error::StartError;
+use crate::interface::{Interface, MacAddress};
+
+/// The kernel's ring of captured packets, bytes.
+const RING_BYTES: i32 = 16 << 20;
+/// Bytes of an Ethernet header with two VLAN tags, beyond the MTU.
+const LINK_BYTES_MAX: u32 = 22;
+/// Longest frame captured: checksums are verified, so all of it is needed.
+const SNAP_BYTES_MAX: u32 = 9_216;
+/// Bytes of an Ethernet header.
+const ETHERNET_BYTES: usize = 14;
+/// Where an Ethernet header holds its source.
+const SOURCE: std::ops::Range<usize> = 6..12;
+/// EtherType of IPv4.
+const IPV4: [u8; 2] = [0x08, 0x00];
+
+/// A captured IPv4 datagram.
+#[derive(Debug, Clone, Copy)]
+pub struct Captured<'a> {
+    /// The kernel's stamp, nanoseconds of CLOCK_REALTIME.
+    pub stamp_ns: i64,
+    /// From the IPv4 header on, as far as captured.
+    pub datagram: &'a [u8],
+    /// Whether we sent it.
+    pub direction: Direction,
+}
+
+/// What comes next from the capture.
+pub enum Next<'a> {
+    /// An IPv4 datagram.
+    Datagram(Captured<'a>),
+    /// A frame that holds none.
+    Other,
+    /// Nothing waits.
+    Empty,
+}
+
+/// Counters of the capture since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CaptureCounters {
+    /// Packets that passed the filter.
+    pub received: u64,
+    /// Of those, packets dropped because the ring was full.
+    pub dropped: u64,
+}
+
+/// A live capture.
+pub struct Capture {
+    pcap: Pcap<Active>,
+    interface: String,
+    mac: MacAddress,
+    snap_bytes: u32,
+    counters: CaptureCounters,
+    /// libpcap's counters wrap at 32 bits.
+    last_stat: (u32, u32),
+}
+
+impl Capture {
+    /// Opens the capture with a filter that passes nothing until [`Capture::set_filter`].
+    pub fn open(interface: &Interface) -> Result<Capture, StartError> {
+        let failed = |attempted| {
+            let interface = interface.name.clone();
+            move |source: PcapError| match &source {
+                PcapError::PcapError(words) if is_about_permission(words) => {
+                    StartError::Privilege {
+                        attempted: "capture packets",
+                    }
+                }
+                _ => StartError::Capture {
+                    attempted,
+                    interface,
+                    source,
+                },
+            }
+        };
+        let snap_bytes = (interface.mtu_bytes + LINK_BYTES_MAX).min(SNAP_BYTES_MAX);
+        let pcap = Pcap::from_device(interface.name.as_str())
+            .map_err(failed("open a capture"))?
+            .snaplen(snap_bytes.cast_signed())
+            .buffer_size(RING_BYTES)
+            .immediate_mode(true)
+            .precision(Precision::Nano)
+            .open()
+            .and_then(Pcap::setnonblock)
+            .map_err(failed("open a capture"))?;
+        check_link_type(&pcap, interface)?;
+        let mut capture = Capture {
+            pcap,
+            interface: interface.name.clone(),
+            mac: interface.mac,
+            snap_bytes,
+            counters: CaptureCounters::default(),
+            last_stat: (0, 0),
+        };
+        capture.set_filter("less 1")?;
+        Ok(capture)
+    }
+
+    /// How packets are captured, in words.
+    pub fn description(&self) -> String {
+        format!(
+            "libpcap on {}: nanosecond kernel stamps, both directions, ring of {} MiB, {} bytes a frame",
+            self.interface,
+            RING_BYTES >> 20,
+            self.snap_bytes
+        )
+    }
+
+    /// Replaces the filter. The kernel does so in one step: no packet is lost in between.
+    ///
+    /// libpcap's own way attaches a filter that drops everything, drains the socket, and then
+    /// attaches the new one; probes that arrive meanwhile would be taken for lost.
+    pub fn set_filter(&mut self, expression: &str) -> Result<(), StartError> {
+        let program =
+            self.pcap
+                .compile(expression, true)
+                .map_err(|source| StartError::Capture {
+                    attempted: "compile the filter",
+                    interface: self.interface.clone(),
+                    source,
+                })?;
+        let instructions = program.get_instructions();
+        let length = u16::try_from(instructions.len()).map_err(|_| StartError::Socket {
+            attempted: "attach the capture filter",
+            source: std::io::Error::other("it is too long for the kernel"),
+        })?;
+        let attached = libc::sock_fprog {
+            len: length,
+            // bpf_insn and sock_filter are the same 8 bytes; the kernel only reads them.
+            filter: instructions.as_ptr().cast_mut().cast(),
+        };
+        // SAFETY: the program lives until the call is over, and `len` is its length.
+        let result = unsafe {
+            libc::setsockopt(
+                self.pcap.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                std::ptr::from_ref(&attached).cast(),
+                size_of::<libc::sock_fprog>() as libc::socklen_t,
+            )
+        };
+        match result {
+            0 => Ok(()),
+            _ => Err(StartError::Socket {
+                attempted: "attach the capture filter",
+                source: std::io::Error::last_os_error(),
+            }),
+        }
+    }
+
+    /// What comes next; never waits.
+    pub fn poll_next(&mut self) -> Result<Next<'_>, StartError> {
+        let mac = self.mac;
+        match self.pcap.next_packet() {
+            Ok(packet) => {
+                // With nanosecond precision, libpcap keeps nanoseconds in the field for microseconds.
+                let stamp = packet.header.ts;
+                let stamp_ns = stamp.tv_sec * 1_000_000_000 + stamp.tv_usec;
+                Ok(
+                    datagram_of(packet.data, mac).map_or(Next::Other, |(direction, datagram)| {
+                        Next::Datagram(Captured {
+                            stamp_ns,
+                            datagram,
+                            direction,
+                        })
+                    }),
+                )
+            }
+            Err(PcapError::TimeoutExpired | PcapError::NoMorePackets) => Ok(Next::Empty),
+            Err(source) => Err(StartError::Capture {
+                attempted: "read packets",
+                interface: self.interface.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// Counters, up to date.
+    pub fn counters(&mut self) -> CaptureCounters {
+        if let Ok(stat) = self.pcap.stats() {
+            let (received, dropped) = self.last_stat;
+            self.counters.received += u64::from(stat.received.wrapping_sub(received));
+            self.counters.dropped += u64::from(stat.dropped.wrapping_sub(dropped));
+            self.last_stat = (stat.received, stat.dropped);
+        }
+        self.counters
+    }
+}
+
+impl AsFd for Capture {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pcap.as_fd()
+    }
+}
+
+fn is_about_permission(words: &str) -> bool {
+    words.contains("permission") || words.contains("Operation not permitted")
+}
+
+fn check_link_type(pcap: &Pcap<Active>, interface: &Interface) -> Result<(), StartError> {
+    match pcap.get_datalink() {
+        Linktype::ETHERNET => Ok(()),
+        other => Err(StartError::LinkType {
+            interface: interface.name.clone(),
+            found: other.get_name().unwrap_or_else(|_| other.0.to_string()),
+        }),
+    }
+}
+
+/// The IPv4 datagram in an Ethernet frame, and who sent it: nobody else sends with our address.
+fn datagram_of(frame: &[u8], mac: MacAddress) -> Option<(Direction, &[u8])> {
+    let (header, datagram) = frame.split_at_checked(ETHERNET_BYTES)?;
+    let ours = header[SOURCE] == mac;
+    let direction = if ours {
+        Direction::Outgoing
+    } else {
+        Direction::Incoming
+    };
+    header.ends_with(&IPV4).then_some((direction, datagram))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ipv4_is_handed_on_with_its_direction() {
+        let ours = [2, 0, 0, 0, 0, 1];
+        let frame =
+            |source: [u8; 6], kind: [u8; 2]| [&[9; 6][..], &source, &kind, &[0x45, 1]].concat();
+        let read = |frame: &[u8]| datagram_of(frame, ours).map(|(d, bytes)| (d, bytes.to_vec()));
+        assert_eq!(
+            read(&frame(ours, IPV4)),
+            Some((Direction::Outgoing, vec![0x45, 1]))
+        );
+        assert_eq!(
+            read(&frame([8; 6], IPV4)),
+            Some((Direction::Incoming, vec![0x45, 1]))
+        );
+        assert_eq!(read(&frame(ours, [0x86, 0xdd])), None);
+        assert_eq!(read(&[0; 5]), None);
+    }
+
+    #[test]
+    fn lack_of_permission_is_recognised_in_libpcaps_words() {
+        assert!(is_about_permission(
+            "eth0: You don't have permission to perform this capture on that device"
+        ));
+        assert!(!is_about_permission("eth0: That device is not up"));
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line: what can be said to `vmscope`.
+
+mod errand;
+mod probe_options;
+mod verbs;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use errand::{DatabaseQuery, Errand};
+pub use verbs::Verb;
+
+/// Where the control socket is unless told otherwise.
+pub const SOCKET: &str = "/run/vmscope/vmscope.sock";
+
+/// VMScope: an active and passive monitor for multicast VPNs.
+///
+/// `vmscope daemon` is the monitor; every other command speaks to it over its control socket.
+#[derive(Debug, Parser)]
+#[command(name = "vmscope", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Control socket of the daemon
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// Answer with the daemon's own JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused by the daemon: the message says why, and what to do
+  2  usage: the command line or the configuration file makes no sense
+  3  no daemon can be reached, or it cannot start: no privilege, no interface, no database";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Be the monitor: needs CAP_NET_RAW
+    Daemon(DaemonArgs),
+    /// Say commands one after another, with help and completion
+    Console,
+    /// Ask the monitor.
+    #[command(flatten)]
+    Ask(Verb),
+}
+
+/// How to be the monitor.
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// Configuration file, TOML
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Only say whether the configuration makes sense
+    #[arg(long)]
+    pub check: bool,
+    /// How much to say on stderr
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "info")]
+    pub log: LogLevel,
+}
+
+/// How much the daemon says on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Results are missing.
+    Error,
+    /// Results may be affected.
+    Warn,
+    /// Good to know.
+    Info,
+    /// Every request.
+    Debug,
+}
+
+/// A line of the console: the same verbs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "",
+    no_binary_name = true,
+    disable_version_flag = true,
+    disable_help_flag = true
+)]
+pub struct ConsoleLine {
+    /// What to do
+    #[command(subcommand)]
+    pub command: ConsoleCommand,
+}
+
+/// What can be said on the console.
+#[derive(Debug, Subcommand)]
+pub enum ConsoleCommand {
+    /// Leave the console; the monitor goes on
+    #[command(alias = "quit")]
+    Exit,
+    /// Ask the monitor.
+    #[command(flatten)]
+    Ask(Verb),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+        ConsoleLine::command().debug_assert();
+    }
+
+    /// The help of a command and of all below it.
+    fn help_of(command: &mut clap::Command, path: &str, out: &mut String) {
+        let path = format!("{path} {}", command.get_name()).trim().to_owned();
+        out.push_str(&format!("===== {path}\n{}\n", command.render_help()));
+        for below in command
+            .get_subcommands_mut()
+            .filter(|c| c.get_name() != "help")
+        {
+            help_of(below, &path, out);
+        }
+    }
+
+    #[test]
+    fn help() {
+        let mut out = String::new();
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        help_of(&mut command, "", &mut out);
+        insta::assert_snapshot!(out);
+    }
+}

@@ -1,0 +1,326 @@
+//! The loop that drives the core: the only place where packets, time, requests and results meet.
+//!
+//! One thread. It sleeps until a packet, a request, a step of the wall clock or the core's next
+//! deadline, and never waits for anything else: results go to the journal's queue, replies and
+//! events to the control socket's thread.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::time::TimeSpec;
+use vmscope_core::control::{Answer, Operation, Outcome, Reply, Request};
+use vmscope_core::session::{CaptureStatus, Session};
+use vmscope_core::time::{Instant, Span};
+use vmscope_store::{Counters, Level};
+
+use crate::capture::{Capture, CaptureCounters, Next};
+use crate::clock::{self, Placed, StampClock, StepWatch};
+use crate::error::StartError;
+use crate::journal::Journal;
+use crate::mailbox::{Inbox, Message};
+use crate::transmit::Transmitter;
+
+/// Packets read before anything else gets its turn.
+const PACKETS_AT_ONCE: usize = 64;
+/// Packets sent before anything else gets its turn.
+const SENDS_AT_ONCE: usize = 64;
+/// The capture's and the journal's counters are looked at this often.
+const COUNTERS_EVERY: Span = Span::from_ms(500);
+
+/// What the driver works with.
+pub struct Parts {
+    /// The core, with its configuration loaded.
+    pub session: Session,
+    /// Packets in.
+    pub capture: Capture,
+    /// Packets out.
+    pub transmitter: Transmitter,
+    /// Stamps to instants.
+    pub stamps: StampClock,
+    /// Steps of the wall clock.
+    pub steps: StepWatch,
+    /// Requests in, events out.
+    pub inbox: Inbox,
+    /// Results.
+    pub journal: Journal,
+}
+
+/// Runs until the core has ended in good order, or until it is told twice to end.
+pub fn run(parts: Parts) -> Result<(), StartError> {
+    let now = clock::now();
+    let mut driver = Driver {
+        parts,
+        ring_empty_at: now,
+        counters_due: now,
+        captured: CaptureCounters::default(),
+        transmit_errors: 0,
+        transmit_errors_said: 0,
+        latest_transmit_error: None,
+        told_to_end: false,
+        ended: false,
+    };
+    let result = driver.run();
+    driver.end();
+    result
+}
+
+struct Driver {
+    parts: Parts,
+    /// When the capture was last found to hold nothing: what it holds now came later.
+    ring_empty_at: Instant,
+    counters_due: Instant,
+    captured: CaptureCounters,
+    transmit_errors: u64,
+    transmit_errors_said: u64,
+    latest_transmit_error: Option<io::Error>,
+    told_to_end: bool,
+    ended: bool,
+}
+
+impl Driver {
+    fn run(&mut self) -> Result<(), StartError> {
+        clock::wake_precisely();
+        while !self.ended && !self.parts.session.is_finished() {
+            self.take_messages();
+            self.follow_filter()?;
+            self.take_packets()?;
+            self.send_what_is_due();
+            self.hand_out_results();
+            self.look_at_counters();
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&mut self) -> Result<(), StartError> {
+        let failed = |source: Errno| StartError::Socket {
+            attempted: "wait for packets",
+            source: source.into(),
+        };
+        let deadline = self
+            .parts
+            .session
+            .next_deadline()
+            .map_or(self.counters_due, |at| at.min(self.counters_due));
+        let left = TimeSpec::from_duration(std::time::Duration::from_nanos(
+            deadline.since(clock::now()).as_ns(),
+        ));
+        let mut sources = [
+            PollFd::new(self.parts.capture.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.parts.inbox.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.parts.steps.as_fd(), PollFlags::POLLIN),
+        ];
+        match nix::poll::ppoll(&mut sources, Some(left), None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let has_news = |source: &PollFd<'_>| source.any().unwrap_or(false);
+        let (rang, stepped) = (has_news(&sources[1]), has_news(&sources[2]));
+        if rang {
+            self.parts.inbox.silence();
+        }
+        if stepped {
+            self.parts
+                .steps
+                .clear()
+                .map_err(StartError::socket("watch the wall clock"))?;
+            self.compare_clocks();
+        }
+        Ok(())
+    }
+
+    fn compare_clocks(&mut self) {
+        if let Some(step) = self.parts.stamps.handle_reading(clock::reading()) {
+            self.parts.journal.clock_step(step);
+        }
+    }
+
+    fn take_packets(&mut self) -> Result<(), StartError> {
+        let mut looked_at = clock::now();
+        for _ in 0..PACKETS_AT_ONCE {
+            match self.parts.capture.poll_next()? {
+                Next::Empty => {
+                    self.ring_empty_at = looked_at;
+                    return Ok(());
+                }
+                Next::Other => {}
+                Next::Datagram(packet) => {
+                    let now = clock::now();
+                    let (stamps, since) = (&mut self.parts.stamps, self.ring_empty_at);
+                    if stamps.is_doubtful(packet.stamp_ns, since, now)
+                        && let Some(step) = stamps.handle_reading(clock::reading())
+                    {
+                        self.parts.journal.clock_step(step);
+                    }
+                    let at = match stamps.place(packet.stamp_ns, since, now) {
+                        Placed::At(at) => at,
+                        Placed::ReadAt(at) => {
+                            let message = "a packet's stamp fits no state of the wall clock: the time of its reading is used";
+                            self.parts.journal.event(
+                                now,
+                                Level::Warning,
+                                "stamp-misplaced",
+                                message.to_owned(),
+                            );
+                            at
+                        }
+                    };
+                    self.parts
+                        .session
+                        .handle_packet(now, at, packet.datagram, packet.direction);
+                    looked_at = now;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_what_is_due(&mut self) {
+        for _ in 0..SENDS_AT_ONCE {
+            let Some(due) = self.parts.session.poll_transmit(clock::now()) else {
+                return;
+            };
+            if let Err(error) = self.parts.transmitter.send(&due.bytes, due.destination) {
+                self.transmit_errors += 1;
+                self.latest_transmit_error = Some(error);
+                self.parts.session.handle_transmit_failed(due.purpose);
+            }
+        }
+    }
+
+    fn take_messages(&mut self) {
+        while let Some(message) = self.parts.inbox.poll_message() {
+            match message {
+                Message::Ask(request, reply) => {
+                    let answer = self.answer(*request);
+                    self.hand_out_results();
+                    // The client may have gone; what it asked for is done all the same.
+                    let _ = reply.send(answer);
+                }
+                Message::Stop => self.stop(),
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Reply {
+        tracing::debug!("request {}: {:?}", request.id, request.operation);
+        self.told_to_end |= matches!(request.operation, Operation::Shutdown);
+        let mut reply = self.parts.session.handle_request(clock::now(), request);
+        if let Outcome::Ok(Answer::Status(status)) = &mut reply.outcome {
+            // The core does not know what became of its records.
+            status.record_drops += self.parts.journal.lost();
+        }
+        reply
+    }
+
+    /// The first time: in good order. The second time: at once.
+    fn stop(&mut self) {
+        if std::mem::replace(&mut self.told_to_end, true) {
+            tracing::warn!(
+                "told to end again: groups are not left, and outstanding probes stay undecided"
+            );
+            self.ended = true;
+            return;
+        }
+        tracing::info!("told to end: tasks stop, outstanding probes are decided, groups are left");
+        let request = Request {
+            id: 0,
+            operation: Operation::Shutdown,
+        };
+        self.parts.session.handle_request(clock::now(), request);
+    }
+
+    fn follow_filter(&mut self) -> Result<(), StartError> {
+        if let Some(filter) = self.parts.session.poll_filter() {
+            tracing::debug!("capture filter: {filter}");
+            self.parts.capture.set_filter(&filter)?;
+        }
+        Ok(())
+    }
+
+    fn hand_out_results(&mut self) {
+        while let Some(record) = self.parts.session.poll_record() {
+            self.parts.journal.record(record);
+        }
+        while let Some(event) = self.parts.session.poll_event() {
+            self.parts.inbox.say(&event);
+        }
+    }
+
+    fn look_at_counters(&mut self) {
+        let now = clock::now();
+        if now < self.counters_due {
+            return;
+        }
+        self.counters_due = now + COUNTERS_EVERY;
+        self.compare_clocks();
+        let captured = self.parts.capture.counters();
+        let new_drops = captured.dropped - self.captured.dropped;
+        self.captured = captured;
+        self.parts.session.handle_capture_status(
+            now,
+            CaptureStatus {
+                mode: self.parts.capture.description(),
+                received: captured.received,
+                drops: captured.dropped,
+            },
+        );
+        if new_drops > 0 {
+            let message = format!(
+                "the capture dropped {new_drops} packets: losses measured now may be the monitor's own"
+            );
+            self.parts
+                .journal
+                .event(now, Level::Warning, "capture-drops", message);
+        }
+        self.say_transmit_errors(now);
+        self.parts.journal.counters(Counters {
+            at_ns: now,
+            capture_received: captured.received,
+            capture_drops: captured.dropped,
+            transmit_errors: self.transmit_errors,
+            record_drops: 0,
+        });
+    }
+
+    fn say_transmit_errors(&mut self, now: Instant) {
+        let new = self.transmit_errors - self.transmit_errors_said;
+        if let Some(error) = self.latest_transmit_error.take() {
+            self.transmit_errors_said = self.transmit_errors;
+            let message = format!("{new} packets could not be sent: {error}{}", remedy(&error));
+            self.parts
+                .journal
+                .event(now, Level::Warning, "transmit-errors", message);
+        }
+    }
+
+    fn end(self) {
+        let Driver { mut parts, .. } = self;
+        while let Some(record) = parts.session.poll_record() {
+            parts.journal.record(record);
+        }
+        while let Some(event) = parts.session.poll_event() {
+            parts.inbox.say(&event);
+        }
+        parts.journal.finish(clock::now(), parts.stamps.offset_ns());
+    }
+}
+
+/// What to do when a packet cannot be sent.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOBUFS | libc::EAGAIN) => "; the interface takes no more: lower the rates",
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
+            "; add a route to the routers' outer addresses"
+        }
+        Some(libc::EPERM) => "; a packet filter of this host forbids it",
+        Some(libc::EMSGSIZE) => {
+            "; the probes are larger than the interface's MTU: make payload_bytes smaller"
+        }
+        Some(libc::ENETDOWN) => "; the interface is down: bring it up",
+        Some(_) | None => "",
+    }
+}

@@ -1,0 +1,117 @@
+//! Answers and events for people: tables, units, few words.
+
+mod table;
+mod tables;
+mod units;
+
+use vmscope_core::control::{Answer, Event, Refusal, Status};
+use vmscope_core::report::{IntervalRow, ProbeRecord};
+
+use table::details;
+
+/// An answer, ending in a newline; nothing for [`Answer::Done`].
+pub fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Done => String::new(),
+        Answer::Hello {
+            protocol,
+            version,
+            session,
+        } => {
+            format!("vmscope {version}, protocol {protocol}, session {session}\n")
+        }
+        Answer::Status(s) => status(s),
+        Answer::Tunnel(t) => tables::tunnel(t),
+        Answer::Tunnels { tunnels } => tables::tunnels(tunnels),
+        Answer::Groups { groups } => tables::groups(groups),
+        Answer::Task(t) => tables::tasks(std::slice::from_ref(t)),
+        Answer::Tasks { tasks } => tables::tasks(tasks),
+        Answer::Pairs { task: _, pairs } => tables::pairs(pairs),
+        Answer::Results {
+            first_row: _,
+            next_row,
+            finished,
+            rows,
+        } => results(*next_row, *finished, rows),
+        Answer::Mvpn(m) => tables::mvpns(std::slice::from_ref(m)),
+        Answer::Mvpns { mvpns } => tables::mvpns(mvpns),
+        Answer::Passives { passives } => tables::passives(passives),
+        Answer::Streams {
+            streams,
+            unlisted_packets,
+        } => tables::streams(streams, *unlisted_packets),
+        Answer::Overhead(o) => tables::overhead(o),
+        Answer::Filter { filter } => format!("{filter}\n"),
+    }
+}
+
+/// An event, in a line or a table.
+pub fn event(event: &Event) -> String {
+    match event {
+        Event::Interval {
+            task,
+            interval,
+            rows,
+        } => {
+            format!("{task}, interval {interval}:\n{}", tables::intervals(rows))
+        }
+        Event::Task(task) => format!(
+            "task {} is {}\n",
+            task.spec.name,
+            units::task_state(task.state)
+        ),
+        Event::Ping(row) => format!("tunnel {}: {}\n", row.tunnel_name, tables::ping(row)),
+        Event::Filter { filter } => format!("capture filter: {filter}\n"),
+        Event::Shutdown => "the monitor ends\n".to_owned(),
+    }
+}
+
+/// Why something was refused.
+pub fn refusal(refusal: &Refusal) -> String {
+    format!("{}; {}", refusal.message, refusal.remedy)
+}
+
+/// Interval rows.
+pub fn intervals(rows: &[IntervalRow]) -> String {
+    tables::intervals(rows)
+}
+
+/// Probes of the log.
+pub fn probes(probes: &[ProbeRecord]) -> String {
+    tables::probes(probes)
+}
+
+fn results(next_row: u64, finished: bool, rows: &[IntervalRow]) -> String {
+    let more = if finished {
+        "the task is over"
+    } else {
+        "more to come"
+    };
+    format!("{}next row {next_row}, {more}\n", tables::intervals(rows))
+}
+
+fn status(s: &Status) -> String {
+    let mut lines = vec![
+        ("version", s.version.clone()),
+        ("session", s.session.to_string()),
+        ("up", units::duration(s.uptime_ns)),
+        ("capture", s.capture.clone()),
+        (
+            "captured",
+            format!(
+                "{} packets, {} dropped",
+                s.capture_received, s.capture_drops
+            ),
+        ),
+        ("filter", s.filter.clone()),
+        ("not sent", format!("{} packets", s.transmit_errors)),
+        ("not logged", format!("{} records", s.record_drops)),
+        ("probe port", s.probe_port.to_string()),
+        ("tunnels", s.tunnels.to_string()),
+        ("tasks running", s.tasks_running.to_string()),
+    ];
+    if let Some(fault) = &s.planted_fault {
+        lines.push(("planted fault", fault.clone()));
+    }
+    details(lines)
+}

@@ -1,0 +1,92 @@
+//! Numbers with their units, at a length that can be compared at a glance.
+
+use vmscope_core::report::{Distribution, TaskState};
+
+/// What stands for a metric without a sample.
+pub const NOTHING: &str = "-";
+
+/// Milliseconds with microseconds behind the point.
+pub fn ms(ns: i64) -> String {
+    let us = (ns + ns.signum() * 500) / 1_000;
+    format!(
+        "{}{}.{:03}",
+        if us < 0 { "-" } else { "" },
+        (us / 1_000).abs(),
+        (us % 1_000).abs()
+    )
+}
+
+/// Milliseconds, or nothing.
+pub fn maybe_ms(ns: Option<i64>) -> String {
+    ns.map_or_else(|| NOTHING.to_owned(), ms)
+}
+
+/// One figure of a distribution, in milliseconds, or nothing.
+pub fn of(distribution: &Option<Distribution>, figure: fn(&Distribution) -> i64) -> String {
+    maybe_ms(distribution.as_ref().map(figure))
+}
+
+/// A range of milliseconds, or nothing.
+pub fn ms_range(low: Option<i64>, high: Option<i64>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => format!("{}..{}", ms(low), ms(high)),
+        (None, _) | (_, None) => NOTHING.to_owned(),
+    }
+}
+
+/// A ratio in percent, or nothing.
+pub fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or_else(
+        || NOTHING.to_owned(),
+        |ratio| format!("{:.3}", ratio * 100.0),
+    )
+}
+
+/// A range of ratios in percent, or nothing.
+pub fn percent_range(low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => format!("{:.3}..{:.3}", low * 100.0, high * 100.0),
+        (None, _) | (_, None) => NOTHING.to_owned(),
+    }
+}
+
+/// A length of time, to the second above a minute.
+pub fn duration(ns: u64) -> String {
+    let s = ns / 1_000_000_000;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s}.{:03} s", ns / 1_000_000 % 1_000),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, s) => format!("{h} h {m} min {s} s"),
+    }
+}
+
+/// A task's state in words.
+pub fn task_state(state: TaskState) -> &'static str {
+    match state {
+        TaskState::WarmingUp => "warming up",
+        TaskState::Running => "running",
+        TaskState::Draining => "draining",
+        TaskState::Finished => "finished",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_rounded_and_keep_their_sign() {
+        assert_eq!(
+            [0, 499, 500, 1_234_567, -1_234_567, -400_000].map(ms),
+            ["0.000", "0.000", "0.001", "1.235", "-1.235", "-0.400"]
+        );
+    }
+
+    #[test]
+    fn durations_are_as_short_as_they_can_be() {
+        assert_eq!(
+            [1_500_000_000, 61_000_000_000, 3_700_000_000_000].map(duration),
+            ["1.500 s", "1 min 1 s", "1 h 1 min 40 s"]
+        );
+    }
+}
