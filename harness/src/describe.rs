@@ -72,7 +72,7 @@ fn describe(case: &Case) -> String {
     }
     let _ = writeln!(out, "\nMVPNs");
     for (name, mvpn) in mvpns {
-        let sites: Vec<String> = mvpn.sites.iter().map(|site| format!("{}:{}", site.pe, site.ce)).collect();
+        let sites: Vec<String> = mvpn.sites.iter().map(|site| format!("{}:{}", site.pe, site.ce.as_deref().unwrap_or("-"))).collect();
         let _ = writeln!(out, "  {name:<14} {} {} {}", mvpn.default_mdt, if mvpn.ssm { "SSM" } else { "ASM" }, sites.join(" "));
     }
     let _ = writeln!(out, "\nmonitor tunnels");
