@@ -41,6 +41,8 @@ pub struct Config {
     /// Path of the results database; none is kept when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<PathBuf>,
+    /// How much the daemon says on stderr.
+    pub log: LogLevel,
     /// Whether every probe's fate is written to the database, or interval results only.
     pub log_probes: bool,
     /// UDP port of probes.
@@ -65,6 +67,7 @@ impl Default for Config {
             interface: None,
             socket: None,
             database: None,
+            log: LogLevel::default(),
             log_probes: true,
             probe_port: PROBE_PORT,
             tunnels: Vec::new(),
@@ -75,6 +78,21 @@ impl Default for Config {
             passive: Vec::new(),
         }
     }
+}
+
+/// How much the daemon says on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Results are missing.
+    Error,
+    /// Results may be affected.
+    Warn,
+    /// Good to know.
+    #[default]
+    Info,
+    /// Every request, every change of the filter.
+    Debug,
 }
 
 /// A configuration that could not be read; says line, column and what was found.
