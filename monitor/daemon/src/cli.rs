@@ -7,6 +7,7 @@ mod verbs;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use vmscope_core::config::LogLevel;
 
 pub use errand::{DatabaseQuery, Errand};
 pub use verbs::Verb;
@@ -59,22 +60,33 @@ pub struct DaemonArgs {
     /// Only say whether the configuration makes sense
     #[arg(long)]
     pub check: bool,
-    /// How much to say on stderr
-    #[arg(long, value_enum, value_name = "LEVEL", default_value = "info")]
-    pub log: LogLevel,
+    /// How much to say on stderr, whatever the configuration says
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub log: Option<Level>,
 }
 
 /// How much the daemon says on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// Results are missing.
+pub enum Level {
+    /// Results are missing
     Error,
-    /// Results may be affected.
+    /// Results may be affected
     Warn,
-    /// Good to know.
+    /// Good to know
     Info,
-    /// Every request.
+    /// Every request, every change of the filter
     Debug,
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> LogLevel {
+        match level {
+            Level::Error => LogLevel::Error,
+            Level::Warn => LogLevel::Warn,
+            Level::Info => LogLevel::Info,
+            Level::Debug => LogLevel::Debug,
+        }
+    }
 }
 
 /// A line of the console: the same verbs.

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use vmscope_core::config::Config;
+use vmscope_core::config::{Config, LogLevel};
 use vmscope_core::fault::Planted;
 use vmscope_core::session::{Options, Session};
 use vmscope_store::{Limits, SessionStart, StoreError, Writer};
 
 use crate::capture::Capture;
-use crate::cli::{DaemonArgs, LogLevel};
+use crate::cli::DaemonArgs;
 use crate::clock::{self, Reading, StampClock, StepWatch};
 use crate::control_socket::ControlSocket;
 use crate::driver::{self, Parts};
@@ -27,8 +27,9 @@ const FAULT: &str = "VMSCOPE_FAULT";
 
 /// Runs the daemon, or only checks its configuration.
 pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
-    log_to_stderr(arguments.log);
-    let outcome = prepare(&arguments.config).and_then(|prepared| {
+    let outcome = read_config(&arguments.config).and_then(|config| {
+        log_to_stderr(arguments.log.map_or(config.log, LogLevel::from));
+        let prepared = prepare(&arguments.config, config)?;
         if arguments.check {
             Ok(())
         } else {
@@ -79,16 +80,22 @@ struct Prepared {
     number: u32,
 }
 
-fn prepare(path: &Path) -> Result<Prepared, StartError> {
-    let problem = |problem: String| StartError::Config {
-        path: path.to_owned(),
-        problem,
-    };
+fn read_config(path: &Path) -> Result<Config, StartError> {
     let text = fs::read_to_string(path).map_err(|source| StartError::ConfigFile {
         path: path.to_owned(),
         source,
     })?;
-    let config = Config::from_toml(&text).map_err(|error| problem(error.to_string()))?;
+    Config::from_toml(&text).map_err(|error| StartError::Config {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+fn prepare(path: &Path, config: Config) -> Result<Prepared, StartError> {
+    let problem = |problem: String| StartError::Config {
+        path: path.to_owned(),
+        problem,
+    };
     let number = rand::random();
     let options = Options {
         session: number,
