@@ -5,9 +5,9 @@
 //! writes [`Event`]s in between.
 //!
 //! ```text
-//! -> {"id":1,"op":"tunnel-add","name":"t1","outer_local":"10.1.0.2","outer_remote":"10.254.1.1","inner_local":"10.77.1.2","inner_remote":"10.77.1.1"}
+//! -> {"id":1,"request":{"op":"tunnel-add","name":"t1","outer_local":"10.1.0.2","outer_remote":"10.254.1.1","inner_local":"10.77.1.2","inner_remote":"10.77.1.1"}}
 //! <- {"id":1,"ok":{"kind":"tunnel","spec":{"name":"t1","id":1,…},…}}
-//! -> {"id":2,"op":"group-join","tunnel":"t9","group":"239.1.1.1"}
+//! -> {"id":2,"request":{"op":"group-join","tunnel":"t9","group":"239.1.1.1"}}
 //! <- {"id":2,"error":{"code":"not-found","message":"cannot join 239.1.1.1: there is no tunnel t9","remedy":"add it with tunnel-add, or see tunnel-list"}}
 //! ```
 //!
@@ -29,11 +29,12 @@ pub const PROTOCOL: u32 = 1;
 
 /// What a client asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// Chosen by the client, returned in the reply.
     pub id: u64,
-    /// The operation, its fields beside `id`.
-    #[serde(flatten)]
+    /// What is asked.
+    #[serde(rename = "request")]
     pub operation: Operation,
 }
 
@@ -416,7 +417,7 @@ impl Request {
                 .unwrap_or(0);
             let message = format!("cannot read the request: {error}");
             let remedy =
-                "one JSON object a line: {\"id\":1,\"op\":\"status\"}; see the list of operations";
+                "one JSON object a line: {\"id\":1,\"request\":{\"op\":\"status\"}}; see the list of operations";
             Box::new(Reply {
                 id,
                 outcome: Outcome::Error(Refusal::new(ErrorCode::Malformed, message, remedy)),

@@ -3,8 +3,8 @@
 use vmscope_core::control::*;
 
 #[test]
-fn requests_read_flat() {
-    let request = Request::read(r#"{"id":7,"op":"task-start","name":"x","group":"239.1.1.1","senders":["a"],"receivers":["b"],"probes":{"rate":"2.5pps"}}"#).unwrap();
+fn requests_read_back() {
+    let request = Request::read(r#"{"id":7,"request":{"op":"task-start","name":"x","group":"239.1.1.1","senders":["a"],"receivers":["b"],"probes":{"rate":"2.5pps"}}}"#).unwrap();
     assert_eq!(request.id, 7);
     let Operation::TaskStart(spec) = &request.operation else {
         panic!("{request:?}")
@@ -30,7 +30,7 @@ fn every_plain_operation_round_trips() {
         "subscribe",
     ] {
         let request =
-            Request::read(&format!(r#"{{"op":"{op}","id":18446744073709551615}}"#)).unwrap();
+            Request::read(&format!(r#"{{"request":{{"op":"{op}"}},"id":18446744073709551615}}"#)).unwrap();
         assert_eq!(request.id, u64::MAX);
         assert_eq!(
             Request::read(&serde_json::to_string(&request).unwrap()).unwrap(),
@@ -44,15 +44,15 @@ fn mistakes_are_refused_and_keep_their_id() {
     for (line, id) in [
         ("", 0),
         ("{}", 0),
-        (r#"{"id":3,"op":"fly"}"#, 3),
-        (r#"{"id":4,"op":"tunnel-show"}"#, 4),
+        (r#"{"id":3,"request":{"op":"fly"}}"#, 3),
+        (r#"{"id":4,"request":{"op":"tunnel-show"}}"#, 4),
         (
-            r#"{"id":5,"op":"tunnel-show","name":"a","colour":"red"}"#,
+            r#"{"id":5,"request":{"op":"tunnel-show","name":"a","colour":"red"}}"#,
             5,
         ),
-        (r#"{"id":6,"op":"tunnel-show","name":"a b"}"#, 6),
+        (r#"{"id":6,"request":{"op":"tunnel-show","name":"a b"}}"#, 6),
         (
-            r#"{"id":8,"op":"group-join","tunnel":"a","group":"239.1.1"}"#,
+            r#"{"id":8,"request":{"op":"group-join","tunnel":"a","group":"239.1.1"}}"#,
             8,
         ),
     ] {

@@ -1,0 +1,8 @@
+//! Whole sessions on a seeded simulated network and a virtual clock.
+
+mod faults;
+mod judge;
+mod network;
+mod random;
+mod scenarios;
+mod sessions;
