@@ -55,12 +55,15 @@ fn reserved_bits_are_ignored() {
     assert_eq!(packet.protocol(), EtherType::Ipv4);
 }
 
-/// Version 1 is PPTP's.
+/// Version 1 is PPTP's; the others are nobody's.
 #[test]
 fn other_versions_are_refused() {
-    let error = GrePacket::new_checked(&[0x20, 0x01, 0x88, 0x0b, 0, 0, 0, 0]).expect_err("refused");
-    assert_eq!(
-        error,
-        unexpected(Protocol::Gre, "version", 0, Expected::Exactly(0), 1)
-    );
+    for version in 1..=7u8 {
+        let error = GrePacket::new_checked(&[0, version, 0x88, 0x0b]).expect_err("refused");
+        let expected = Expected::Exactly(0);
+        assert_eq!(
+            error,
+            unexpected(Protocol::Gre, "version", 0, expected, version.into())
+        );
+    }
 }
