@@ -3,6 +3,7 @@
 //! The data's way: a scenario file is parsed ([`scenario`]), planned ([`plan`], pure), applied
 //! (`kernel`, `router`) in a place (`place`), and observed (`truth`).
 
+pub mod kernel;
 pub mod plan;
 pub mod router;
 pub mod scenario;

@@ -81,7 +81,14 @@ impl NetemOptions {
     pub fn emit(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         // latency and jitter in ticks are legacy: the 64-bit attributes win.
-        for word in [0, self.limit_packets, self.loss, self.gap, self.duplicate, 0] {
+        for word in [
+            0,
+            self.limit_packets,
+            self.loss,
+            self.gap,
+            self.duplicate,
+            0,
+        ] {
             out.extend(word.to_ne_bytes());
         }
         attribute(&mut out, kind::LATENCY64, &self.delay_ns.to_ne_bytes());
@@ -126,7 +133,9 @@ impl NetemOptions {
                 kind::REORDER => options.reorder = word(payload, 0)?,
                 kind::CORRUPT => options.corrupt = word(payload, 0)?,
                 kind::RATE => options.rate_bytes_per_s = u64::from(word(payload, 0)?),
-                kind::RATE64 => options.rate_bytes_per_s = u64::from_ne_bytes(payload.try_into().ok()?),
+                kind::RATE64 => {
+                    options.rate_bytes_per_s = u64::from_ne_bytes(payload.try_into().ok()?)
+                }
                 kind::LOSS => options.gemodel = read_gemodel(payload),
                 _ => {}
             }
@@ -136,13 +145,21 @@ impl NetemOptions {
 
     /// The same, as far as the kernel gives it back.
     pub fn readable(&self) -> Self {
-        Self { distribution: None, ..self.clone() }
+        Self {
+            distribution: None,
+            ..self.clone()
+        }
     }
 }
 
 fn read_gemodel(payload: &[u8]) -> Option<[u32; 4]> {
     let (_, model) = attributes(payload).find(|(kind, _)| *kind == kind::LOSS_GE)?;
-    Some([word(model, 0)?, word(model, 1)?, word(model, 2)?, word(model, 3)?])
+    Some([
+        word(model, 0)?,
+        word(model, 1)?,
+        word(model, 2)?,
+        word(model, 3)?,
+    ])
 }
 
 fn of_u32_max(p: Probability) -> u32 {
@@ -161,7 +178,11 @@ fn table(distribution: Distribution) -> Option<Vec<i16>> {
         Distribution::Pareto => pareto_quantile,
     };
     let middle = |i: u32| (f64::from(i) + 0.5) / f64::from(DISTRIBUTION_ENTRIES);
-    Some((0..DISTRIBUTION_ENTRIES).map(|i| (quantile(middle(i)) * DISTRIBUTION_SCALE).round() as i16).collect())
+    Some(
+        (0..DISTRIBUTION_ENTRIES)
+            .map(|i| (quantile(middle(i)) * DISTRIBUTION_SCALE).round() as i16)
+            .collect(),
+    )
 }
 
 /// Standardised Pareto with shape 3: mean 3/2, variance 3/4. The cast to i16 cuts the tail at four deviations.
@@ -174,7 +195,11 @@ fn normal_quantile(u: f64) -> f64 {
     let (mut low, mut high) = (-4.5, 4.5);
     for _ in 0..48 {
         let middle = (low + high) / 2.0;
-        if normal_cdf(middle) < u { low = middle } else { high = middle }
+        if normal_cdf(middle) < u {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     (low + high) / 2.0
 }
@@ -246,27 +271,45 @@ mod tests {
     #[test]
     fn what_is_emitted_reads_back() {
         let options = NetemOptions::of(&everything());
-        assert_eq!(NetemOptions::parse(&options.emit()), Some(options.readable()));
+        assert_eq!(
+            NetemOptions::parse(&options.emit()),
+            Some(options.readable())
+        );
     }
 
     #[test]
     fn nothing_asked_is_nothing_done_but_an_explicit_limit() {
         let options = NetemOptions::of(&Impairment::default());
-        assert_eq!(options, NetemOptions { limit_packets: UNLIMITED_PACKETS, ..NetemOptions::default() });
+        assert_eq!(
+            options,
+            NetemOptions {
+                limit_packets: UNLIMITED_PACKETS,
+                ..NetemOptions::default()
+            }
+        );
     }
 
     #[test]
     fn rates_beyond_32_bits_go_by_the_long_attribute() {
-        let fast = Impairment { rate: Some(Bitrate(80_000_000_000)), ..Impairment::default() };
+        let fast = Impairment {
+            rate: Some(Bitrate(80_000_000_000)),
+            ..Impairment::default()
+        };
         let options = NetemOptions::of(&fast);
-        assert_eq!(NetemOptions::parse(&options.emit()).map(|o| o.rate_bytes_per_s), Some(10_000_000_000));
+        assert_eq!(
+            NetemOptions::parse(&options.emit()).map(|o| o.rate_bytes_per_s),
+            Some(10_000_000_000)
+        );
     }
 
     #[test]
     fn truncated_options_are_refused_or_read_short_but_never_panic() {
         let bytes = NetemOptions::of(&everything()).emit();
         for length in 0..bytes.len() {
-            assert_eq!(NetemOptions::parse(&bytes[..length]).is_some(), length >= QOPT_BYTES);
+            assert_eq!(
+                NetemOptions::parse(&bytes[..length]).is_some(),
+                length >= QOPT_BYTES
+            );
         }
     }
 
@@ -275,8 +318,15 @@ mod tests {
         let table = table(Distribution::Normal).unwrap();
         let n = table.len() as f64;
         let mean = table.iter().map(|&v| f64::from(v)).sum::<f64>() / n / DISTRIBUTION_SCALE;
-        let variance = table.iter().map(|&v| (f64::from(v) / DISTRIBUTION_SCALE).powi(2)).sum::<f64>() / n;
-        assert!(mean.abs() < 1e-4 && (variance - 1.0).abs() < 5e-3, "mean {mean}, variance {variance}");
+        let variance = table
+            .iter()
+            .map(|&v| (f64::from(v) / DISTRIBUTION_SCALE).powi(2))
+            .sum::<f64>()
+            / n;
+        assert!(
+            mean.abs() < 1e-4 && (variance - 1.0).abs() < 5e-3,
+            "mean {mean}, variance {variance}"
+        );
     }
 
     #[test]
