@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::error::{Phase, PlaceError};
-use super::image::Image;
+use super::image::{Image, hex};
 use super::qemu::{Boot, Machine, Qemu, join, memory_file};
 use super::qmp::QmpError;
 use super::shared_memory::{State, Window};
@@ -23,6 +24,7 @@ pub struct Sealed {
     image: Image,
     qemu: Qemu,
     overlay: Vec<u8>,
+    overlay_hash: String,
     store: Store,
 }
 
@@ -50,10 +52,12 @@ impl Sealed {
     ) -> Result<Self, PlaceError> {
         let image = Image::open(cache, progress)?;
         let overlay = overlay::initramfs(guest)?;
+        let overlay_hash = hex(&Sha256::digest(&overlay));
         Ok(Self {
             image,
             qemu,
             overlay,
+            overlay_hash,
             store: Store::new(cache),
         })
     }
@@ -187,7 +191,7 @@ impl Lab<'_> {
         [
             self.sealed.image.manifest.id.as_bytes(),
             qemu.as_bytes(),
-            &self.sealed.overlay,
+            self.sealed.overlay_hash.as_bytes(),
         ]
         .concat()
     }
