@@ -40,7 +40,7 @@ pub struct Request {
 
 /// Everything that can be asked, named by `op`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case")]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Operation {
     /// Who is there. Answer: `hello`.
     Hello,

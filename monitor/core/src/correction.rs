@@ -96,7 +96,11 @@ struct Delay {
 
 fn correct_delay(total_ns: i64, sender_rtt_ns: i64, receiver_rtt_ns: i64, fault: Planted) -> Delay {
     let round_trips = sender_rtt_ns + receiver_rtt_ns;
-    let removed = if fault.is(Fault::WholeRoundTrip) { round_trips } else { round_trips / 2 };
+    let removed = if fault.is(Fault::WholeRoundTrip) {
+        round_trips
+    } else {
+        round_trips / 2
+    };
     Delay {
         half_ns: total_ns - removed,
         low_ns: (total_ns - round_trips).max(0),
@@ -125,9 +129,14 @@ fn correct_loss(
         (1.0 - up / 2.0) * (1.0 - down / 2.0)
     };
     let (total_low, total_high) = wilson(counts.received, counts.sent, Z_THREE_AT_95);
-    let pass_low = |trips: &RoundTrips| wilson(trips.sent - trips.lost, trips.sent, Z_THREE_AT_95).0;
+    let pass_low =
+        |trips: &RoundTrips| wilson(trips.sent - trips.lost, trips.sent, Z_THREE_AT_95).0;
     let tunnels_low = pass_low(sender) * pass_low(receiver);
-    let path_high = if tunnels_low > 0.0 { (total_high / tunnels_low).min(1.0) } else { 1.0 };
+    let path_high = if tunnels_low > 0.0 {
+        (total_high / tunnels_low).min(1.0)
+    } else {
+        1.0
+    };
     Some(Loss {
         half: (1.0 - total / removed).clamp(0.0, 1.0),
         low: 1.0 - path_high,
@@ -150,7 +159,10 @@ pub fn wilson(successes: u64, trials: u64, z: f64) -> (f64, f64) {
     let centre = p + z2 / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z2 / n;
-    (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
+    (
+        ((centre - spread) / scale).max(0.0),
+        ((centre + spread) / scale).min(1.0),
+    )
 }
 
 #[cfg(test)]
@@ -160,16 +172,31 @@ mod tests {
     const MS: i64 = 1_000_000;
 
     fn trips(sent: u64, lost: u64, rtt_ms: i64) -> RoundTrips {
-        RoundTrips { sent, lost, rtt_sum_ns: i128::from(rtt_ms * MS) * i128::from(sent - lost) }
+        RoundTrips {
+            sent,
+            lost,
+            rtt_sum_ns: i128::from(rtt_ms * MS) * i128::from(sent - lost),
+        }
     }
 
     fn counts(sent: u64, received: u64) -> PairCounts {
-        PairCounts { sent, received, lost: sent - received, ..PairCounts::default() }
+        PairCounts {
+            sent,
+            received,
+            lost: sent - received,
+            ..PairCounts::default()
+        }
     }
 
     #[test]
     fn symmetric_tunnels_are_removed_exactly() {
-        let c = correct(&counts(100, 100), Some(60 * MS), &trips(10, 0, 20), &trips(10, 0, 40), Planted::NONE);
+        let c = correct(
+            &counts(100, 100),
+            Some(60 * MS),
+            &trips(10, 0, 20),
+            &trips(10, 0, 40),
+            Planted::NONE,
+        );
         assert_eq!(c.delay_half_ns, Some(30 * MS));
         assert_eq!((c.delay_low_ns, c.delay_high_ns), (Some(0), Some(60 * MS)));
     }
@@ -179,7 +206,13 @@ mod tests {
     #[test]
     fn asymmetric_tunnels_bias_the_half_and_stay_in_the_interval() {
         let total = 30 + 25;
-        let c = correct(&counts(100, 100), Some(total * MS), &trips(10, 0, 30), &trips(10, 0, 0), Planted::NONE);
+        let c = correct(
+            &counts(100, 100),
+            Some(total * MS),
+            &trips(10, 0, 30),
+            &trips(10, 0, 0),
+            Planted::NONE,
+        );
         assert_eq!(c.delay_half_ns, Some(40 * MS));
         assert!(c.delay_low_ns <= Some(25 * MS) && Some(25 * MS) <= c.delay_high_ns);
     }
@@ -189,16 +222,37 @@ mod tests {
         // Each tunnel loses 2 % of round trips, the path itself 5 %.
         let total = (0.95f64 * 0.99 * 0.99 * 1e6) as u64;
         let tunnel = trips(1_000_000, 20_000, 10);
-        let c = correct(&counts(1_000_000, total), None, &tunnel, &tunnel, Planted::NONE);
+        let c = correct(
+            &counts(1_000_000, total),
+            None,
+            &tunnel,
+            &tunnel,
+            Planted::NONE,
+        );
         assert!((c.loss_half.unwrap() - 0.05).abs() < 1e-5, "{c:?}");
         assert!(c.loss_low.unwrap() < 0.05 && 0.05 < c.loss_high.unwrap());
     }
 
     #[test]
     fn nothing_measured_is_nothing_claimed() {
-        let c = correct(&counts(0, 0), None, &RoundTrips::default(), &RoundTrips::default(), Planted::NONE);
-        assert_eq!((c.delay_half_ns, c.loss_half, c.loss_low), (None, None, None));
-        let c = correct(&counts(10, 10), Some(MS), &trips(5, 5, 0), &trips(5, 0, 1), Planted::NONE);
+        let c = correct(
+            &counts(0, 0),
+            None,
+            &RoundTrips::default(),
+            &RoundTrips::default(),
+            Planted::NONE,
+        );
+        assert_eq!(
+            (c.delay_half_ns, c.loss_half, c.loss_low),
+            (None, None, None)
+        );
+        let c = correct(
+            &counts(10, 10),
+            Some(MS),
+            &trips(5, 5, 0),
+            &trips(5, 0, 1),
+            Planted::NONE,
+        );
         assert_eq!(c.delay_half_ns, None, "no answer over the sender's tunnel");
         assert_eq!(c.loss_low, Some(0.0));
     }
@@ -208,7 +262,10 @@ mod tests {
     fn wilson_agrees_with_published_values() {
         let z = 1.959_964;
         let (low, high) = wilson(81, 263, z);
-        assert!((low - 0.2553).abs() < 5e-5 && (high - 0.3662).abs() < 5e-5, "{low} {high}");
+        assert!(
+            (low - 0.2553).abs() < 5e-5 && (high - 0.3662).abs() < 5e-5,
+            "{low} {high}"
+        );
         let (low, high) = wilson(0, 20, z);
         assert!(low == 0.0 && (high - 0.1611).abs() < 5e-5, "{high}");
         assert_eq!(wilson(0, 0, z), (0.0, 1.0));

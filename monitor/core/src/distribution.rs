@@ -47,11 +47,21 @@ const PAIRS_WITH_THREE_DIGITS: usize = 1_000;
 impl Running {
     /// Nothing yet, for a task of so many pairs.
     pub fn new(pairs: usize) -> Running {
-        let digits = if pairs <= PAIRS_WITH_THREE_DIGITS { 3 } else { 2 };
-        let mut histogram = Histogram::new_with_bounds(HISTOGRAM_NS_MIN, 2 * HISTOGRAM_NS_MIN, digits)
-            .expect("the bounds and digits are constants that the histogram accepts");
+        let digits = if pairs <= PAIRS_WITH_THREE_DIGITS {
+            3
+        } else {
+            2
+        };
+        let mut histogram =
+            Histogram::new_with_bounds(HISTOGRAM_NS_MIN, 2 * HISTOGRAM_NS_MIN, digits)
+                .expect("the bounds and digits are constants that the histogram accepts");
         histogram.auto(true);
-        Running { histogram, sum_ns: 0, min_ns: i64::MAX, max_ns: i64::MIN }
+        Running {
+            histogram,
+            sum_ns: 0,
+            min_ns: i64::MAX,
+            max_ns: i64::MIN,
+        }
     }
 
     /// Adds a sample. A time below zero counts as zero in the quantiles.
@@ -72,7 +82,8 @@ impl Running {
         if samples == 0 {
             return None;
         }
-        let quantile = |q: f64| (self.histogram.value_at_quantile(q) as i64).clamp(self.min_ns, self.max_ns);
+        let quantile =
+            |q: f64| (self.histogram.value_at_quantile(q) as i64).clamp(self.min_ns, self.max_ns);
         Some(Distribution {
             samples,
             min_ns: self.min_ns,
@@ -94,7 +105,10 @@ mod tests {
     fn quantiles_are_samples() {
         let mut samples: Vec<i64> = (1..=1000).rev().collect();
         let d = exact(&mut samples).unwrap();
-        assert_eq!((d.min_ns, d.p50_ns, d.p90_ns, d.p99_ns, d.p999_ns, d.max_ns), (1, 500, 900, 990, 999, 1000));
+        assert_eq!(
+            (d.min_ns, d.p50_ns, d.p90_ns, d.p99_ns, d.p999_ns, d.max_ns),
+            (1, 500, 900, 990, 999, 1000)
+        );
         assert_eq!(exact(&mut [7]).unwrap().p50_ns, 7);
         assert_eq!(exact(&mut []), None);
     }
@@ -106,8 +120,15 @@ mod tests {
         assert_eq!(running.summary(), None);
         samples.iter().for_each(|&s| running.add(s));
         let (r, e) = (running.summary().unwrap(), exact(&mut samples).unwrap());
-        assert_eq!((r.samples, r.min_ns, r.mean_ns, r.max_ns), (e.samples, e.min_ns, e.mean_ns, e.max_ns));
-        for (r, e) in [(r.p50_ns, e.p50_ns), (r.p99_ns, e.p99_ns), (r.p999_ns, e.p999_ns)] {
+        assert_eq!(
+            (r.samples, r.min_ns, r.mean_ns, r.max_ns),
+            (e.samples, e.min_ns, e.mean_ns, e.max_ns)
+        );
+        for (r, e) in [
+            (r.p50_ns, e.p50_ns),
+            (r.p99_ns, e.p99_ns),
+            (r.p999_ns, e.p999_ns),
+        ] {
             assert!((r - e).abs() * 1000 <= e, "{r} {e}");
         }
     }

@@ -27,7 +27,10 @@ const NOTHING: &str = "ip[0] = 0";
 
 /// Renders the expression.
 pub(crate) fn render(input: &FilterInput<'_>) -> String {
-    let clauses: Vec<String> = [gre_clause(input), native_clause(input)].into_iter().flatten().collect();
+    let clauses: Vec<String> = [gre_clause(input), native_clause(input)]
+        .into_iter()
+        .flatten()
+        .collect();
     match clauses.as_slice() {
         [] => NOTHING.to_owned(),
         some => some.join(" or "),
@@ -35,20 +38,33 @@ pub(crate) fn render(input: &FilterInput<'_>) -> String {
 }
 
 fn gre_clause(input: &FilterInput<'_>) -> Option<String> {
-    let gre: Vec<_> = input.tunnels.iter().filter(|t| t.encapsulation == Encapsulation::Gre).collect();
+    let gre: Vec<_> = input
+        .tunnels
+        .iter()
+        .filter(|t| t.encapsulation == Encapsulation::Gre)
+        .collect();
     let routers: BTreeSet<Ipv4Addr> = gre.iter().filter_map(|t| t.outer_remote).collect();
     let ours: BTreeSet<Ipv4Addr> = gre.iter().filter_map(|t| t.outer_local).collect();
     if routers.is_empty() {
         return None;
     }
     let with_key: BTreeSet<bool> = gre.iter().map(|t| t.key.is_some()).collect();
-    let inner: Vec<String> = with_key.into_iter().map(|key| inner_clause(input, key)).collect();
+    let inner: Vec<String> = with_key
+        .into_iter()
+        .map(|key| inner_clause(input, key))
+        .collect();
     let (ours, routers) = (hosts(&ours), hosts(&routers));
-    Some(format!("(ip proto 47 and {ours} and {routers} and ({}))", inner.join(" or ")))
+    Some(format!(
+        "(ip proto 47 and {ours} and {routers} and ({}))",
+        inner.join(" or ")
+    ))
 }
 
 fn hosts(addresses: &BTreeSet<Ipv4Addr>) -> String {
-    let each: Vec<String> = addresses.iter().map(|address| format!("host {address}")).collect();
+    let each: Vec<String> = addresses
+        .iter()
+        .map(|address| format!("host {address}"))
+        .collect();
     format!("({})", each.join(" or "))
 }
 
@@ -59,7 +75,10 @@ fn inner_clause(input: &FilterInput<'_>, key: bool) -> String {
     let mut any = vec![
         format!("ip[{protocol}] = 1"),
         format!("ip[{protocol}] = 2"),
-        format!("(ip[{first}] = 0x45 and ip[{protocol}] = 17 and ip[{port}:2] = {})", input.probe_port),
+        format!(
+            "(ip[{first}] = 0x45 and ip[{protocol}] = 17 and ip[{port}:2] = {})",
+            input.probe_port
+        ),
     ];
     if input.customers_anyway {
         any.push(format!("ip[{protocol}] = 47"));
@@ -76,7 +95,10 @@ fn inner_clause(input: &FilterInput<'_>, key: bool) -> String {
 
 /// The monitor's own link: plain probes, pings of the router, IGMP, watched groups.
 fn native_clause(input: &FilterInput<'_>) -> Option<String> {
-    let native = input.tunnels.iter().find(|t| t.encapsulation == Encapsulation::None)?;
+    let native = input
+        .tunnels
+        .iter()
+        .find(|t| t.encapsulation == Encapsulation::None)?;
     let mut any = vec![
         "ip proto 2".to_owned(),
         format!("(icmp and host {})", native.inner_remote),
@@ -85,7 +107,11 @@ fn native_clause(input: &FilterInput<'_>) -> Option<String> {
     if input.customers_anyway {
         any.push("(ip proto 47 and ip multicast)".to_owned());
     }
-    for passive in input.passive.iter().filter(|p| p.tunnels.contains(&native.name)) {
+    for passive in input
+        .passive
+        .iter()
+        .filter(|p| p.tunnels.contains(&native.name))
+    {
         any.push(match passive.layer {
             PassiveLayer::Mdt => format!("(ip proto 47 and dst host {})", passive.group),
             PassiveLayer::Plain => format!("dst host {}", passive.group),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::distribution::{Running, exact};
 use crate::fault::{Fault, Planted};
-use crate::report::{Distribution, PairCounts};
 use crate::probe::{Arrival, Sent};
+use crate::report::{Distribution, PairCounts};
 use crate::time::Instant;
 
 /// Sender and receiver, by tunnel number.
@@ -61,7 +61,13 @@ pub struct Ledger {
 impl Ledger {
     /// Empty accounts of a task of so many pairs.
     pub fn new(pairs: usize, fault: Planted) -> Ledger {
-        Ledger { intervals: BTreeMap::new(), totals: BTreeMap::new(), open_from: 0, pairs, fault }
+        Ledger {
+            intervals: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            open_from: 0,
+            pairs,
+            fault,
+        }
     }
 
     /// Counts a decided probe at one receiver. Returns the interval that it was counted in:
@@ -69,10 +75,18 @@ impl Ledger {
     pub fn count(&mut self, pair: Pair, interval: u64, probe: &Sent, arrival: &Arrival) -> u64 {
         let interval = interval.max(self.open_from);
         let pairs = self.pairs;
-        let total = self.totals.entry(pair).or_insert_with(|| TaskAccount::new(pairs));
+        let total = self
+            .totals
+            .entry(pair)
+            .or_insert_with(|| TaskAccount::new(pairs));
         let outcome = total.outcome(probe, arrival, self.fault);
         total.add(&outcome);
-        self.intervals.entry(interval).or_default().entry(pair).or_default().add(&outcome);
+        self.intervals
+            .entry(interval)
+            .or_default()
+            .entry(pair)
+            .or_default()
+            .add(&outcome);
         interval
     }
 
@@ -87,18 +101,28 @@ impl Ledger {
     pub fn close(&mut self, interval: u64) -> Vec<(Pair, Summary)> {
         self.open_from = interval + 1;
         let accounts = self.intervals.remove(&interval).unwrap_or_default();
-        accounts.into_iter().map(|(pair, account)| (pair, account.summary())).collect()
+        accounts
+            .into_iter()
+            .map(|(pair, account)| (pair, account.summary()))
+            .collect()
     }
 
     /// The sums over all decided probes so far.
     pub fn totals(&self) -> impl Iterator<Item = (Pair, Summary)> {
-        self.totals.iter().map(|(pair, account)| (*pair, account.summary()))
+        self.totals
+            .iter()
+            .map(|(pair, account)| (*pair, account.summary()))
     }
 }
 
 impl TaskAccount {
     fn new(pairs: usize) -> TaskAccount {
-        TaskAccount { counts: PairCounts::default(), delay: Running::new(pairs), variation: Running::new(pairs), last: None }
+        TaskAccount {
+            counts: PairCounts::default(),
+            delay: Running::new(pairs),
+            variation: Running::new(pairs),
+            last: None,
+        }
     }
 
     /// What the probe adds. Duplicates and reordering never make a loss (VS-05).
@@ -117,21 +141,38 @@ impl TaskAccount {
         }
         let delay_ns = received.map(|stamp| stamp.signed_since(probe.sent));
         let before = self.last.filter(|(seq, _)| seq + 1 == probe.seq);
-        let variation_ns = delay_ns.zip(before).map(|(delay, (_, previous))| (delay - previous).abs());
+        let variation_ns = delay_ns
+            .zip(before)
+            .map(|(delay, (_, previous))| (delay - previous).abs());
         if let Some(delay) = delay_ns {
             self.last = Some((probe.seq, delay));
         }
-        Outcome { counts, delay_ns, variation_ns }
+        Outcome {
+            counts,
+            delay_ns,
+            variation_ns,
+        }
     }
 
     fn add(&mut self, outcome: &Outcome) {
         self.counts += outcome.counts;
-        outcome.delay_ns.into_iter().for_each(|delay| self.delay.add(delay));
-        outcome.variation_ns.into_iter().for_each(|variation| self.variation.add(variation));
+        outcome
+            .delay_ns
+            .into_iter()
+            .for_each(|delay| self.delay.add(delay));
+        outcome
+            .variation_ns
+            .into_iter()
+            .for_each(|variation| self.variation.add(variation));
     }
 
     fn summary(&self) -> Summary {
-        Summary { counts: self.counts, delay: self.delay.summary(), ipdv: self.variation.summary(), pdv: None }
+        Summary {
+            counts: self.counts,
+            delay: self.delay.summary(),
+            ipdv: self.variation.summary(),
+            pdv: None,
+        }
     }
 }
 
@@ -153,7 +194,12 @@ impl IntervalAccount {
         // RFC 5481 §4.2: delay above the interval's smallest. `exact` has sorted the delays.
         let smallest = self.delays.first().copied().unwrap_or_default();
         let mut above: Vec<i64> = self.delays.iter().map(|d| d - smallest).collect();
-        Summary { counts: self.counts, delay, ipdv: exact(&mut self.variations), pdv: exact(&mut above) }
+        Summary {
+            counts: self.counts,
+            delay,
+            ipdv: exact(&mut self.variations),
+            pdv: exact(&mut above),
+        }
     }
 }
 
@@ -176,26 +222,64 @@ mod tests {
 
     fn count(ledger: &mut Ledger, seq: u64, interval: u64, delay_ms: Option<u64>) {
         let sent = Instant::ZERO + Span::from_ms(100 * seq);
-        let probe = Sent { seq, sent, warmup: false, unsent: false, receivers: Arc::from([2]), arrivals: Vec::new() };
+        let probe = Sent {
+            seq,
+            sent,
+            warmup: false,
+            unsent: false,
+            receivers: Arc::from([2]),
+            arrivals: Vec::new(),
+        };
         let received = delay_ms.map(|ms| sent + Span::from_ms(ms));
-        ledger.count((1, 2), interval, &probe, &Arrival { received, ..Arrival::default() });
+        ledger.count(
+            (1, 2),
+            interval,
+            &probe,
+            &Arrival {
+                received,
+                ..Arrival::default()
+            },
+        );
     }
 
     #[test]
     fn intervals_and_the_whole_add_up() {
         let mut ledger = Ledger::new(1, Planted::NONE);
-        for (seq, interval, delay) in [(0, 0, Some(10)), (1, 0, Some(13)), (2, 0, None), (3, 1, Some(20)), (4, 1, Some(19))] {
+        for (seq, interval, delay) in [
+            (0, 0, Some(10)),
+            (1, 0, Some(13)),
+            (2, 0, None),
+            (3, 1, Some(20)),
+            (4, 1, Some(19)),
+        ] {
             count(&mut ledger, seq, interval, delay);
         }
         let first = ledger.close(0)[0].1;
-        assert_eq!((first.counts.sent, first.counts.received, first.counts.lost), (3, 2, 1));
+        assert_eq!(
+            (first.counts.sent, first.counts.received, first.counts.lost),
+            (3, 2, 1)
+        );
         assert_eq!(first.delay.unwrap().mean_ns, 11_500_000);
-        assert_eq!((first.ipdv.unwrap().samples, first.ipdv.unwrap().mean_ns), (1, 3_000_000));
+        assert_eq!(
+            (first.ipdv.unwrap().samples, first.ipdv.unwrap().mean_ns),
+            (1, 3_000_000)
+        );
         assert_eq!(first.pdv.unwrap().max_ns, 3_000_000);
         let second = ledger.close(1)[0].1;
-        assert_eq!(second.ipdv.unwrap().samples, 1, "no variation across the lost probe");
+        assert_eq!(
+            second.ipdv.unwrap().samples,
+            1,
+            "no variation across the lost probe"
+        );
         let whole = ledger.totals().next().unwrap().1;
-        assert_eq!((whole.counts.sent, whole.counts.lost, whole.ipdv.unwrap().samples), (5, 1, 2));
+        assert_eq!(
+            (
+                whole.counts.sent,
+                whole.counts.lost,
+                whole.ipdv.unwrap().samples
+            ),
+            (5, 1, 2)
+        );
         assert!(ledger.close(2).is_empty());
     }
 

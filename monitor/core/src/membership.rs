@@ -177,7 +177,10 @@ impl Membership {
         if wanted.is_nothing() && !self.groups.contains_key(&group) {
             return;
         }
-        let entry = self.groups.entry(group).or_insert_with(|| Group::new(group));
+        let entry = self
+            .groups
+            .entry(group)
+            .or_insert_with(|| Group::new(group));
         entry.set(now, owner, wanted, self.robustness);
         if self.fault.is(Fault::LeaveNotSent) && !entry.is_joined() {
             self.groups.remove(&group);
@@ -186,7 +189,10 @@ impl Membership {
 
     /// Ends everybody's interest in everything.
     pub fn leave_all(&mut self, now: Instant) {
-        let all = self.groups.values().flat_map(|g| g.owners().map(|owner| (owner.clone(), g.address)));
+        let all = self
+            .groups
+            .values()
+            .flat_map(|g| g.owners().map(|owner| (owner.clone(), g.address)));
         for (owner, group) in all.collect::<Vec<_>>() {
             self.set(now, owner, group, Wanted::nothing());
         }
@@ -194,12 +200,17 @@ impl Membership {
 
     /// Whether this owner wants anything of the group.
     pub fn is_wanted_by(&self, owner: &Owner, group: Ipv4Addr) -> bool {
-        self.groups.get(&group).is_some_and(|g| g.wants(owner).is_some())
+        self.groups
+            .get(&group)
+            .is_some_and(|g| g.wants(owner).is_some())
     }
 
     /// Groups joined: group, sources, owners.
     pub fn joined(&self) -> impl Iterator<Item = (Ipv4Addr, &Wanted, Vec<String>)> {
-        self.groups.values().filter(|g| g.is_joined()).map(|g| (g.address, &g.state, g.owner_names()))
+        self.groups
+            .values()
+            .filter(|g| g.is_joined())
+            .map(|g| (g.address, &g.state, g.owner_names()))
     }
 
     /// Whether the group is joined.
@@ -232,7 +243,8 @@ impl Membership {
         match (self.version(now), query.group) {
             (3, None) => {
                 let at = now + random_within(query.max_response, rng);
-                self.general_answer = Some(self.general_answer.map_or(at, |pending| pending.min(at)));
+                self.general_answer =
+                    Some(self.general_answer.map_or(at, |pending| pending.min(at)));
             }
             (3, Some(group)) => {
                 let at = now + random_within(query.max_response, rng);
@@ -242,7 +254,11 @@ impl Membership {
                 }
             }
             (_, asked) => {
-                for group in self.groups.values_mut().filter(|g| asked.is_none_or(|a| a == g.address)) {
+                for group in self
+                    .groups
+                    .values_mut()
+                    .filter(|g| asked.is_none_or(|a| a == g.address))
+                {
                     group.schedule_answer(now + random_within(query.max_response, rng), &[]);
                 }
             }
@@ -282,7 +298,10 @@ impl Membership {
         if !self.outgoing.is_empty() {
             return Some(Instant::ZERO);
         }
-        let groups = self.groups.values().filter_map(|g| g.next_deadline(self.refreshes()));
+        let groups = self
+            .groups
+            .values()
+            .filter_map(|g| g.next_deadline(self.refreshes()));
         groups.chain(self.general_answer).min()
     }
 
@@ -348,7 +367,10 @@ fn group_reports(version: u8, due: Vec<(Ipv4Addr, Vec<Record>)>) -> Vec<(Ipv4Add
     let mut bytes = 0;
     for record in due.flat_map(|(_, records)| records) {
         let length = 8 + 4 * record.sources.len();
-        match reports.last_mut().filter(|_| bytes + length <= REPORT_BYTES_MAX) {
+        match reports
+            .last_mut()
+            .filter(|_| bytes + length <= REPORT_BYTES_MAX)
+        {
             Some((_, records)) => {
                 records.push(record);
                 bytes += length;
@@ -363,7 +385,11 @@ fn group_reports(version: u8, due: Vec<(Ipv4Addr, Vec<Record>)>) -> Vec<(Ipv4Add
 }
 
 fn unsolicited_interval(version: u8) -> Span {
-    if version == 3 { UNSOLICITED_V3 } else { UNSOLICITED_V2 }
+    if version == 3 {
+        UNSOLICITED_V3
+    } else {
+        UNSOLICITED_V2
+    }
 }
 
 /// A random time, more than nothing, at most `longest`.

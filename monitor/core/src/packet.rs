@@ -38,13 +38,20 @@ pub(crate) struct ProbeShape {
 }
 
 /// A probe, ready for the wire.
-pub(crate) fn build_probe(tunnel: &TunnelSpec, shape: &ProbeShape, header: &ProbeHeader) -> Result<Vec<u8>, WireError> {
+pub(crate) fn build_probe(
+    tunnel: &TunnelSpec,
+    shape: &ProbeShape,
+    header: &ProbeHeader,
+) -> Result<Vec<u8>, WireError> {
     wrap(tunnel, &probe_packet(tunnel, shape, header))
 }
 
 fn probe_packet(tunnel: &TunnelSpec, shape: &ProbeShape, header: &ProbeHeader) -> Inner<'static> {
     Inner::Probe {
-        ip: Addressing { ttl: shape.ttl, ..Addressing::new(tunnel.inner_local, shape.group) },
+        ip: Addressing {
+            ttl: shape.ttl,
+            ..Addressing::new(tunnel.inner_local, shape.group)
+        },
         src_port: shape.port,
         dst_port: shape.port,
         probe: probe::Repr {
@@ -60,11 +67,31 @@ fn probe_packet(tunnel: &TunnelSpec, shape: &ProbeShape, header: &ProbeHeader) -
 }
 
 /// An echo request to the router at the other end, ready for the wire.
-pub(crate) fn build_ping(tunnel: &TunnelSpec, id: u32, session: u32, seq: u32) -> Result<Vec<u8>, WireError> {
+pub(crate) fn build_ping(
+    tunnel: &TunnelSpec,
+    id: u32,
+    session: u32,
+    seq: u32,
+) -> Result<Vec<u8>, WireError> {
     let mut data = [0; ECHO_DATA_BYTES];
-    echo::Repr { session, tunnel: id, sequence: seq }.emit(&mut data)?;
-    let message = icmp::Repr::EchoRequest { identifier: session as u16, sequence: seq as u16, data: &data };
-    wrap(tunnel, &Inner::Icmp { ip: Addressing::new(tunnel.inner_local, tunnel.inner_remote), message })
+    echo::Repr {
+        session,
+        tunnel: id,
+        sequence: seq,
+    }
+    .emit(&mut data)?;
+    let message = icmp::Repr::EchoRequest {
+        identifier: session as u16,
+        sequence: seq as u16,
+        data: &data,
+    };
+    wrap(
+        tunnel,
+        &Inner::Icmp {
+            ip: Addressing::new(tunnel.inner_local, tunnel.inner_remote),
+            message,
+        },
+    )
 }
 
 /// A membership report or leave, ready for the wire.
@@ -76,10 +103,18 @@ pub(crate) fn build_report(tunnel: &TunnelSpec, report: &Report) -> Result<Vec<u
         Report::LeaveV2(group) => igmp::Repr::LeaveV2 { group: *group },
         Report::V3(list) => {
             records = list.iter().map(Record::to_wire).collect();
-            igmp::Repr::ReportV3 { records: Records::from(&records[..]) }
+            igmp::Repr::ReportV3 {
+                records: Records::from(&records[..]),
+            }
         }
     };
-    wrap(tunnel, &Inner::Igmp { src: tunnel.inner_local, message })
+    wrap(
+        tunnel,
+        &Inner::Igmp {
+            src: tunnel.inner_local,
+            message,
+        },
+    )
 }
 
 impl Record {
@@ -120,7 +155,11 @@ fn wrap(tunnel: &TunnelSpec, inner: &Inner<'_>) -> Result<Vec<u8>, WireError> {
 
 fn outer(tunnel: &TunnelSpec) -> Option<Outer> {
     match tunnel.encapsulation {
-        Encapsulation::Gre => Some(Outer::new(tunnel.outer_local?, tunnel.outer_remote?, tunnel.key)),
+        Encapsulation::Gre => Some(Outer::new(
+            tunnel.outer_local?,
+            tunnel.outer_remote?,
+            tunnel.key,
+        )),
         Encapsulation::None => None,
     }
 }
@@ -132,16 +171,37 @@ pub(crate) fn build_customer_probe(
     header: &ProbeHeader,
     customer: (Ipv4Addr, Ipv4Addr),
 ) -> Result<Vec<u8>, WireError> {
-    let disguised = ProbeShape { group: customer.1, ..*shape };
-    let inside = probe_packet(&TunnelSpec { inner_local: customer.0, ..tunnel.clone() }, &disguised, header);
+    let disguised = ProbeShape {
+        group: customer.1,
+        ..*shape
+    };
+    let inside = probe_packet(
+        &TunnelSpec {
+            inner_local: customer.0,
+            ..tunnel.clone()
+        },
+        &disguised,
+        header,
+    );
     let carried = gre::Repr::ipv4(None, inside.buffer_len());
-    let on_mdt = vmscope_wire::ipv4::Repr::new(tunnel.inner_local, shape.group, IpProtocol::Gre, carried.buffer_len());
+    let on_mdt = vmscope_wire::ipv4::Repr::new(
+        tunnel.inner_local,
+        shape.group,
+        IpProtocol::Gre,
+        carried.buffer_len(),
+    );
     let through = gre::Repr::ipv4(tunnel.key, on_mdt.buffer_len());
-    let (local, remote) = (tunnel.outer_local.unwrap_or(tunnel.inner_local), destination(tunnel, shape.group));
-    let outermost = vmscope_wire::ipv4::Repr::new(local, remote, IpProtocol::Gre, through.buffer_len());
+    let (local, remote) = (
+        tunnel.outer_local.unwrap_or(tunnel.inner_local),
+        destination(tunnel, shape.group),
+    );
+    let outermost =
+        vmscope_wire::ipv4::Repr::new(local, remote, IpProtocol::Gre, through.buffer_len());
     let mut bytes = vec![0; outermost.buffer_len()];
     outermost.emit(&mut bytes, |b| {
-        through.emit(b, |b| on_mdt.emit(b, |b| carried.emit(b, |b| inside.emit(b))))
+        through.emit(b, |b| {
+            on_mdt.emit(b, |b| carried.emit(b, |b| inside.emit(b)))
+        })
     })?;
     Ok(bytes)
 }
@@ -150,7 +210,12 @@ pub(crate) fn build_customer_probe(
 #[derive(Debug)]
 pub(crate) enum Frame<'a> {
     /// GRE between two addresses, an IPv4 packet inside.
-    Tunnelled { src: Ipv4Addr, dst: Ipv4Addr, key: Option<u32>, inner: Seen<'a> },
+    Tunnelled {
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        key: Option<u32>,
+        inner: Seen<'a>,
+    },
     /// Anything else in IPv4.
     Plain(Seen<'a>),
     /// It could not be read; its addresses, if these could.
@@ -170,8 +235,16 @@ pub(crate) struct Seen<'a> {
 #[derive(Debug)]
 pub(crate) enum Meaning {
     Probe(ProbeHeader),
-    EchoRequest { session: u32, tunnel: u32, seq: u32 },
-    EchoReply { session: u32, tunnel: u32, seq: u32 },
+    EchoRequest {
+        session: u32,
+        tunnel: u32,
+        seq: u32,
+    },
+    EchoReply {
+        session: u32,
+        tunnel: u32,
+        seq: u32,
+    },
     Query(Query),
     /// Reports and leaves, ours on their way out.
     Report,
@@ -183,7 +256,9 @@ pub(crate) enum Meaning {
 
 /// Reads a captured IPv4 packet.
 pub(crate) fn read(bytes: &[u8], fault: Planted) -> Frame<'_> {
-    let Ok(outer) = Packet::new_checked(bytes) else { return Frame::Damaged(None) };
+    let Ok(outer) = Packet::new_checked(bytes) else {
+        return Frame::Damaged(None);
+    };
     if outer.protocol() != IpProtocol::Gre || outer.dst().is_multicast() {
         return match outer.verify_checksum() {
             Ok(()) => Frame::Plain(see(outer, fault)),
@@ -191,7 +266,12 @@ pub(crate) fn read(bytes: &[u8], fault: Planted) -> Frame<'_> {
         };
     }
     match decapsulate(bytes) {
-        Ok(d) => Frame::Tunnelled { src: d.src(), dst: d.dst(), key: d.key(), inner: see(d.inner, fault) },
+        Ok(d) => Frame::Tunnelled {
+            src: d.src(),
+            dst: d.dst(),
+            key: d.key(),
+            inner: see(d.inner, fault),
+        },
         Err(_) => Frame::Damaged(Some((outer.src(), outer.dst()))),
     }
 }
@@ -205,7 +285,12 @@ fn see<'a>(packet: Packet<'a>, fault: Planted) -> Seen<'a> {
     if content.is_err() && fault.is(Fault::ChecksumIgnored) {
         content = read_unverified(&packet);
     }
-    Seen { src: packet.src(), dst: packet.dst(), packet, content }
+    Seen {
+        src: packet.src(),
+        dst: packet.dst(),
+        packet,
+        content,
+    }
 }
 
 /// The planted fault's reader: believes a probe whose checksum is wrong.
@@ -243,11 +328,19 @@ impl Meaning {
         let echo = |data| echo::Packet::new_checked(data).map(|packet| echo::Repr::parse(&packet));
         match message {
             icmp::Repr::EchoRequest { data, .. } => match echo(data) {
-                Ok(e) => Meaning::EchoRequest { session: e.session, tunnel: e.tunnel, seq: e.sequence },
+                Ok(e) => Meaning::EchoRequest {
+                    session: e.session,
+                    tunnel: e.tunnel,
+                    seq: e.sequence,
+                },
                 Err(_) => Meaning::Foreign,
             },
             icmp::Repr::EchoReply { data, .. } => match echo(data) {
-                Ok(e) => Meaning::EchoReply { session: e.session, tunnel: e.tunnel, seq: e.sequence },
+                Ok(e) => Meaning::EchoReply {
+                    session: e.session,
+                    tunnel: e.tunnel,
+                    seq: e.sequence,
+                },
                 Err(_) => Meaning::Foreign,
             },
             icmp::Repr::DestinationUnreachable { .. }
@@ -259,10 +352,17 @@ impl Meaning {
     fn of_igmp(message: &igmp::Repr<'_>) -> Meaning {
         match message {
             // RFC 1112 queries leave no choice: 10 s (RFC 2236 §4).
-            igmp::Repr::QueryV1 => Meaning::Query(query(1, Ipv4Addr::UNSPECIFIED, Span::from_s(10))),
-            igmp::Repr::QueryV2 { max_response_tenths, group } => {
-                Meaning::Query(query(2, *group, tenths(u32::from(max_response_tenths.get()))))
+            igmp::Repr::QueryV1 => {
+                Meaning::Query(query(1, Ipv4Addr::UNSPECIFIED, Span::from_s(10)))
             }
+            igmp::Repr::QueryV2 {
+                max_response_tenths,
+                group,
+            } => Meaning::Query(query(
+                2,
+                *group,
+                tenths(u32::from(max_response_tenths.get())),
+            )),
             igmp::Repr::QueryV3(q) => Meaning::Query(query_v3(q)),
             igmp::Repr::ReportV1 { .. }
             | igmp::Repr::ReportV2 { .. }
@@ -275,7 +375,14 @@ impl Meaning {
 
 fn query(version: u8, group: Ipv4Addr, max_response: Span) -> Query {
     let group = (!group.is_unspecified()).then_some(group);
-    Query { version, group, sources: Vec::new(), max_response, robustness: 0, interval: Span::ZERO }
+    Query {
+        version,
+        group,
+        sources: Vec::new(),
+        max_response,
+        robustness: 0,
+        interval: Span::ZERO,
+    }
 }
 
 fn query_v3(q: &QueryV3<'_>) -> Query {

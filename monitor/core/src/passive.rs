@@ -50,12 +50,21 @@ pub(crate) struct Passive {
 
 impl Passive {
     pub(crate) fn new(spec: PassiveSpec, tunnels: BTreeMap<u32, Name>) -> Passive {
-        Passive { spec, tunnels, streams: BTreeMap::new(), unlisted: 0 }
+        Passive {
+            spec,
+            tunnels,
+            streams: BTreeMap::new(),
+            unlisted: 0,
+        }
     }
 
     /// Whether a packet of this group over this tunnel is to be looked at. `on_mdt`: it is GRE once more.
     pub(crate) fn watches(&self, tunnel: u32, group: Ipv4Addr, on_mdt: bool) -> bool {
-        let layer = if on_mdt { PassiveLayer::Mdt } else { PassiveLayer::Plain };
+        let layer = if on_mdt {
+            PassiveLayer::Mdt
+        } else {
+            PassiveLayer::Plain
+        };
         self.spec.layer == layer && self.spec.group == group && self.tunnels.contains_key(&tunnel)
     }
 
@@ -64,7 +73,9 @@ impl Passive {
         match self.spec.layer {
             PassiveLayer::Plain => self.count(tunnel, None, packet, stamp),
             PassiveLayer::Mdt => match Content::of(packet) {
-                Ok(Content::Mdt(Customer::Ipv4(customer))) => self.count(tunnel, Some(packet.src()), &customer, stamp),
+                Ok(Content::Mdt(Customer::Ipv4(customer))) => {
+                    self.count(tunnel, Some(packet.src()), &customer, stamp)
+                }
                 Ok(_) | Err(_) => self.unlisted += 1,
             },
         }
@@ -72,10 +83,14 @@ impl Passive {
 
     fn count(&mut self, tunnel: u32, pe: Option<Ipv4Addr>, packet: &Packet<'_>, stamp: Instant) {
         let datagram = match packet.protocol() {
-            IpProtocol::Udp if !packet.is_fragment() => udp::Packet::new_cut_short(packet.payload()).ok(),
+            IpProtocol::Udp if !packet.is_fragment() => {
+                udp::Packet::new_cut_short(packet.payload()).ok()
+            }
             _ => None,
         };
-        let ports = datagram.as_ref().map_or((0, 0), |d| (d.src_port(), d.dst_port()));
+        let ports = datagram
+            .as_ref()
+            .map_or((0, 0), |d| (d.src_port(), d.dst_port()));
         let key = StreamKey {
             tunnel,
             pe,
@@ -89,7 +104,12 @@ impl Passive {
             self.unlisted += 1;
             return;
         }
-        let stream = self.streams.entry(key).or_insert(Stream { received: Traffic::default(), first: stamp, last: stamp, rtp: None });
+        let stream = self.streams.entry(key).or_insert(Stream {
+            received: Traffic::default(),
+            first: stamp,
+            last: stamp,
+            rtp: None,
+        });
         stream.received.count(packet.total_len());
         stream.last = stream.last.max(stamp);
         if let (RtpMode::Auto, Some(datagram)) = (self.spec.rtp, datagram) {
@@ -99,7 +119,10 @@ impl Passive {
 
     /// All streams, by tunnel and addresses.
     pub(crate) fn rows(&self) -> Vec<StreamRow> {
-        self.streams.iter().filter_map(|(key, stream)| self.row(key, stream)).collect()
+        self.streams
+            .iter()
+            .filter_map(|(key, stream)| self.row(key, stream))
+            .collect()
     }
 
     fn row(&self, key: &StreamKey, stream: &Stream) -> Option<StreamRow> {

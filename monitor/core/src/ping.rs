@@ -36,9 +36,15 @@ impl Pinger {
     /// the tunnels' pings over the interval.
     pub fn new(interval: Span, start: Instant, tunnel: u32) -> Pinger {
         // Multiples of the golden ratio fill the interval evenly, whatever the number of tunnels.
-        let phase = (u128::from(tunnel.wrapping_mul(0x9e37_79b9)) * u128::from(interval.as_ns())) >> 32;
+        let phase =
+            (u128::from(tunnel.wrapping_mul(0x9e37_79b9)) * u128::from(interval.as_ns())) >> 32;
         let next = (!interval.is_zero()).then(|| start + Span::from_ns(phase as u64));
-        Pinger { interval, next, first_seq: 0, echoes: VecDeque::new() }
+        Pinger {
+            interval,
+            next,
+            first_seq: 0,
+            echoes: VecDeque::new(),
+        }
     }
 
     /// When the next ping is due.
@@ -50,12 +56,19 @@ impl Pinger {
     pub fn poll(&mut self, now: Instant) -> Option<u32> {
         let due = self.next.filter(|&due| due <= now)?;
         let following = due + self.interval;
-        self.next = Some(if following > now { following } else { now + self.interval });
+        self.next = Some(if following > now {
+            following
+        } else {
+            now + self.interval
+        });
         if self.echoes.len() == REMEMBERED_MAX {
             self.echoes.pop_front();
             self.first_seq = self.first_seq.wrapping_add(1);
         }
-        self.echoes.push_back(Echo { sent: now, round_trip: None });
+        self.echoes.push_back(Echo {
+            sent: now,
+            round_trip: None,
+        });
         Some(self.first_seq.wrapping_add(self.echoes.len() as u32 - 1))
     }
 
@@ -69,7 +82,12 @@ impl Pinger {
     /// The request could not be sent: it is neither sent nor lost.
     pub fn handle_unsent(&mut self, seq: u32) {
         // Only the newest can have failed just now; an older one stays and is counted lost.
-        if seq == self.first_seq.wrapping_add(self.echoes.len() as u32).wrapping_sub(1) {
+        if seq
+            == self
+                .first_seq
+                .wrapping_add(self.echoes.len() as u32)
+                .wrapping_sub(1)
+        {
             self.echoes.pop_back();
         }
     }
@@ -85,7 +103,8 @@ impl Pinger {
     }
 
     fn echo(&mut self, seq: u32) -> Option<&mut Echo> {
-        self.echoes.get_mut(seq.wrapping_sub(self.first_seq) as usize)
+        self.echoes
+            .get_mut(seq.wrapping_sub(self.first_seq) as usize)
     }
 
     /// Round trips of the pings sent from `start` until before `end` that are decided at `now`.
@@ -102,7 +121,14 @@ impl Pinger {
     }
 
     /// The same as a row of results.
-    pub fn row(&self, tunnel: u32, name: &Name, start: Instant, end: Instant, now: Instant) -> PingRow {
+    pub fn row(
+        &self,
+        tunnel: u32,
+        name: &Name,
+        start: Instant,
+        end: Instant,
+        now: Instant,
+    ) -> PingRow {
         let mut times: Vec<i64> = Vec::new();
         let mut sent = 0;
         for echo in self.decided(start, end, now) {
@@ -110,13 +136,26 @@ impl Pinger {
             times.extend(echo.round_trip.map(|time| time.as_ns() as i64));
         }
         let lost = sent - times.len() as u64;
-        PingRow { tunnel, tunnel_name: name.clone(), start_ns: start, end_ns: end, sent, lost, rtt: exact(&mut times) }
+        PingRow {
+            tunnel,
+            tunnel_name: name.clone(),
+            start_ns: start,
+            end_ns: end,
+            sent,
+            lost,
+            rtt: exact(&mut times),
+        }
     }
 
     fn decided(&self, start: Instant, end: Instant, now: Instant) -> impl Iterator<Item = &Echo> {
         let from = self.echoes.partition_point(|echo| echo.sent < start);
-        let within = self.echoes.range(from..).take_while(move |echo| echo.sent < end);
-        within.filter(move |echo| echo.round_trip.is_some() || now >= echo.sent + PING_TIMEOUT + CAPTURE_GRACE)
+        let within = self
+            .echoes
+            .range(from..)
+            .take_while(move |echo| echo.sent < end);
+        within.filter(move |echo| {
+            echo.round_trip.is_some() || now >= echo.sent + PING_TIMEOUT + CAPTURE_GRACE
+        })
     }
 }
 
@@ -145,7 +184,10 @@ mod tests {
         pinger.handle_reply(at(200 + 2001), 2);
         pinger.handle_reply(at(500), 77);
         let trips = pinger.round_trips(at(0), at(1000), at(5000));
-        assert_eq!((trips.sent, trips.lost, trips.mean_ns()), (10, 9, Some(30_000_000)));
+        assert_eq!(
+            (trips.sent, trips.lost, trips.mean_ns()),
+            (10, 9, Some(30_000_000))
+        );
     }
 
     #[test]
@@ -159,7 +201,10 @@ mod tests {
         let mut pinger = ten_pings();
         pinger.handle_sent(at(5), 0);
         pinger.handle_reply(at(20), 0);
-        assert_eq!(pinger.round_trips(at(0), at(100), at(5000)).mean_ns(), Some(15_000_000));
+        assert_eq!(
+            pinger.round_trips(at(0), at(100), at(5000)).mean_ns(),
+            Some(15_000_000)
+        );
     }
 
     #[test]
@@ -172,6 +217,9 @@ mod tests {
     #[test]
     fn an_interval_of_zero_sends_nothing() {
         let mut pinger = Pinger::new(Span::ZERO, at(0), 1);
-        assert_eq!((pinger.next_deadline(), pinger.poll(at(1_000_000))), (None, None));
+        assert_eq!(
+            (pinger.next_deadline(), pinger.poll(at(1_000_000))),
+            (None, None)
+        );
     }
 }

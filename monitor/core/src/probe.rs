@@ -68,8 +68,14 @@ pub struct Patience {
 impl Patience {
     /// For a task with this loss timeout.
     pub fn new(loss_timeout: Span, fault: Planted) -> Patience {
-        let times = if fault.is(Fault::LateAsReceived) { 4 } else { 1 };
-        Patience { loss_timeout: loss_timeout.times(times) }
+        let times = if fault.is(Fault::LateAsReceived) {
+            4
+        } else {
+            1
+        };
+        Patience {
+            loss_timeout: loss_timeout.times(times),
+        }
     }
 
     fn is_in_time(self, sent: Instant, received: Instant) -> bool {
@@ -94,7 +100,11 @@ pub struct Flow {
 impl Flow {
     /// Nothing sent yet; the first probe will bear this number.
     pub fn new(first_seq: u32) -> Flow {
-        Flow { next_seq: u64::from(first_seq), window: VecDeque::new(), next_expected: BTreeMap::new() }
+        Flow {
+            next_seq: u64::from(first_seq),
+            window: VecDeque::new(),
+            next_expected: BTreeMap::new(),
+        }
     }
 
     /// A probe is about to be sent; `None` if too many are undecided.
@@ -106,7 +116,14 @@ impl Flow {
         self.next_seq += 1;
         let arrivals = vec![Arrival::default(); receivers.len()];
         let receivers = Arc::clone(receivers);
-        self.window.push_back(Sent { seq, sent: now, warmup, unsent: false, receivers, arrivals });
+        self.window.push_back(Sent {
+            seq,
+            sent: now,
+            warmup,
+            unsent: false,
+            receivers,
+            arrivals,
+        });
         Some(seq)
     }
 
@@ -125,15 +142,27 @@ impl Flow {
     }
 
     /// A copy came over a tunnel.
-    pub fn handle_copy(&mut self, receiver: u32, seq: u32, stamp: Instant, patience: Patience) -> Copy {
+    pub fn handle_copy(
+        &mut self,
+        receiver: u32,
+        seq: u32,
+        stamp: Instant,
+        patience: Patience,
+    ) -> Copy {
         let extended = self.extend(seq);
         let next_seq = self.next_seq;
         let next_expected = self.next_expected.get(&receiver).copied().unwrap_or(0);
         let Some(probe) = self.undecided(seq) else {
             let decided = extended.is_some_and(|seq| seq < next_seq);
-            return if decided { Copy::Decided } else { Copy::Unexpected };
+            return if decided {
+                Copy::Decided
+            } else {
+                Copy::Unexpected
+            };
         };
-        let Ok(index) = probe.receivers.binary_search(&receiver) else { return Copy::Unexpected };
+        let Ok(index) = probe.receivers.binary_search(&receiver) else {
+            return Copy::Unexpected;
+        };
         let in_time = patience.is_in_time(probe.sent, stamp);
         let number = probe.seq;
         let arrival = &mut probe.arrivals[index];
@@ -141,7 +170,8 @@ impl Flow {
             (true, None) => {
                 arrival.received = Some(stamp);
                 arrival.reordered = number < next_expected;
-                self.next_expected.insert(receiver, next_expected.max(number + 1));
+                self.next_expected
+                    .insert(receiver, next_expected.max(number + 1));
                 Copy::First
             }
             (true, Some(_)) => {
@@ -167,12 +197,15 @@ impl Flow {
 
     /// When the next probe is decided.
     pub fn next_deadline(&self, patience: Patience) -> Option<Instant> {
-        self.window.front().map(|probe| probe.sent + patience.until_decision())
+        self.window
+            .front()
+            .map(|probe| probe.sent + patience.until_decision())
     }
 
     /// The next probe whose time is over.
     pub fn poll_decided(&mut self, now: Instant, patience: Patience) -> Option<Sent> {
-        self.next_deadline(patience).filter(|deadline| *deadline <= now)?;
+        self.next_deadline(patience)
+            .filter(|deadline| *deadline <= now)?;
         self.window.pop_front()
     }
 
@@ -214,7 +247,9 @@ mod tests {
     }
 
     fn decide(flow: &mut Flow) -> Vec<Arrival> {
-        std::iter::from_fn(|| flow.poll_decided(at(60_000), patience())).map(|sent| sent.arrivals[1]).collect()
+        std::iter::from_fn(|| flow.poll_decided(at(60_000), patience()))
+            .map(|sent| sent.arrivals[1])
+            .collect()
     }
 
     #[test]
@@ -223,12 +258,34 @@ mod tests {
         assert_eq!(flow.handle_copy(9, 0, at(30), patience()), Copy::First);
         assert_eq!(flow.handle_copy(9, 0, at(31), patience()), Copy::Duplicate);
         assert_eq!(flow.handle_copy(9, 1, at(2_011), patience()), Copy::Late);
-        assert_eq!(flow.handle_copy(9, 2, at(2_020), patience()), Copy::First, "exactly in time");
-        assert_eq!(flow.handle_copy(7, 0, at(30), patience()), Copy::Unexpected, "not a receiver");
-        assert_eq!(flow.handle_copy(9, 5, at(30), patience()), Copy::Unexpected, "not sent yet");
+        assert_eq!(
+            flow.handle_copy(9, 2, at(2_020), patience()),
+            Copy::First,
+            "exactly in time"
+        );
+        assert_eq!(
+            flow.handle_copy(7, 0, at(30), patience()),
+            Copy::Unexpected,
+            "not a receiver"
+        );
+        assert_eq!(
+            flow.handle_copy(9, 5, at(30), patience()),
+            Copy::Unexpected,
+            "not sent yet"
+        );
         let arrivals = decide(&mut flow);
-        assert_eq!((arrivals[0].duplicates, arrivals[1].late, arrivals[1].received), (1, 1, None));
-        assert_eq!(flow.handle_copy(9, 3, at(60_001), patience()), Copy::Decided);
+        assert_eq!(
+            (
+                arrivals[0].duplicates,
+                arrivals[1].late,
+                arrivals[1].received
+            ),
+            (1, 1, None)
+        );
+        assert_eq!(
+            flow.handle_copy(9, 3, at(60_001), patience()),
+            Copy::Decided
+        );
     }
 
     /// RFC 4737 §4.1.2's example: 1 2 3 5 4: only 4 is reordered; 3 lost is no reordering.
@@ -254,9 +311,16 @@ mod tests {
     fn numbers_wrap_without_harm() {
         let mut flow = flow(u32::MAX - 1);
         for (i, seq) in [u32::MAX - 1, u32::MAX, 0, 1, 2].into_iter().enumerate() {
-            assert_eq!(flow.handle_copy(9, seq, at(100 + i as u64), patience()), Copy::First);
+            assert_eq!(
+                flow.handle_copy(9, seq, at(100 + i as u64), patience()),
+                Copy::First
+            );
         }
-        assert!(decide(&mut flow).iter().all(|a| a.received.is_some() && !a.reordered));
+        assert!(
+            decide(&mut flow)
+                .iter()
+                .all(|a| a.received.is_some() && !a.reordered)
+        );
     }
 
     #[test]
@@ -267,6 +331,9 @@ mod tests {
         assert_eq!(flow.next_deadline(patience()), Some(at(2_207)));
         assert_eq!(flow.handle_copy(9, 0, at(2_007), patience()), Copy::First);
         assert!(flow.poll_decided(at(2_206), patience()).is_none());
-        assert_eq!(flow.poll_decided(at(2_207), patience()).unwrap().sent, at(7));
+        assert_eq!(
+            flow.poll_decided(at(2_207), patience()).unwrap().sent,
+            at(7)
+        );
     }
 }

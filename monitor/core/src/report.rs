@@ -47,7 +47,8 @@ pub struct ProbeRecord {
     pub late: u32,
     /// Sent to warm the path up; not counted anywhere.
     pub warmup: bool,
-    /// The results interval it was counted in; absent for warm-up.
+    /// The results interval it was counted in: `(sent - epoch) / interval`, but never one after
+    /// the last, should it have left just after sending ended. Absent for warm-up.
     pub interval: Option<u64>,
 }
 

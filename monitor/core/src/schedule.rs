@@ -23,12 +23,26 @@ pub struct Timetable {
 impl Timetable {
     /// A timetable from `start`. Periodic senders are spread in phase: sender `index` of `of`
     /// begins that part of a gap later, so that N senders never send at once. `rate` must not be zero.
-    pub fn new(kind: Schedule, rate: Rate, start: Instant, index: usize, of: usize, rng: &mut impl Rng) -> Timetable {
+    pub fn new(
+        kind: Schedule,
+        rate: Rate,
+        start: Instant,
+        index: usize,
+        of: usize,
+        rng: &mut impl Rng,
+    ) -> Timetable {
         let millipps = rate.as_millipps().max(1);
-        let mut timetable = Timetable { kind, millipps, origin: start, position: 0, next: start };
+        let mut timetable = Timetable {
+            kind,
+            millipps,
+            origin: start,
+            position: 0,
+            next: start,
+        };
         match kind {
             Schedule::Periodic => {
-                let phase = u128::from(timetable.gaps(1).as_ns()) * index as u128 / of.max(1) as u128;
+                let phase =
+                    u128::from(timetable.gaps(1).as_ns()) * index as u128 / of.max(1) as u128;
                 timetable.origin = start + Span::from_ns(phase as u64);
                 timetable.next = timetable.origin;
             }
@@ -55,7 +69,11 @@ impl Timetable {
                 }
             }
             Schedule::Poisson => {
-                let from = if now.since(self.next) > LAG_MAX { now } else { self.next };
+                let from = if now.since(self.next) > LAG_MAX {
+                    now
+                } else {
+                    self.next
+                };
                 self.next = from + self.exponential_gap(rng);
             }
         }
@@ -100,7 +118,9 @@ mod tests {
 
     #[test]
     fn senders_are_spread_in_phase() {
-        let starts: Vec<_> = (0..4).map(|i| times(Schedule::Periodic, Rate::from_pps(100), i, 4, 1)[0]).collect();
+        let starts: Vec<_> = (0..4)
+            .map(|i| times(Schedule::Periodic, Rate::from_pps(100), i, 4, 1)[0])
+            .collect();
         assert_eq!(starts, [0, 2_500_000, 5_000_000, 7_500_000]);
     }
 
@@ -109,7 +129,8 @@ mod tests {
         let due = times(Schedule::Poisson, Rate::from_pps(1_000), 0, 1, 20_001);
         let gaps: Vec<f64> = due.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let deviation = (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+        let deviation =
+            (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
         assert!((mean / 1e6 - 1.0).abs() < 0.03, "{mean}");
         assert!((deviation / mean - 1.0).abs() < 0.03, "{deviation}");
     }
@@ -117,7 +138,14 @@ mod tests {
     #[test]
     fn a_late_driver_gets_no_burst() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut timetable = Timetable::new(Schedule::Periodic, Rate::from_pps(100), Instant::ZERO, 0, 1, &mut rng);
+        let mut timetable = Timetable::new(
+            Schedule::Periodic,
+            Rate::from_pps(100),
+            Instant::ZERO,
+            0,
+            1,
+            &mut rng,
+        );
         let late = Instant::ZERO + Span::from_s(5);
         timetable.advance(late, &mut rng);
         assert_eq!(timetable.next(), late + Span::from_ms(10));

@@ -251,7 +251,11 @@ impl Session {
         let reports = tunnels.clone().filter_map(|t| t.membership.next_deadline());
         let pings = tunnels.filter_map(|t| t.pinger.next_deadline());
         let tasks = self.tasks.values().filter_map(Task::next_deadline);
-        reports.chain(pings).chain(tasks).chain([self.reports_due()]).min()
+        reports
+            .chain(pings)
+            .chain(tasks)
+            .chain([self.reports_due()])
+            .min()
     }
 
     fn reports_due(&self) -> Instant {
@@ -269,10 +273,23 @@ impl Session {
 
     fn advance_tasks(&mut self, now: Instant) {
         let mut out = Vec::new();
-        let due = self.tasks.iter().filter(|(_, t)| t.next_deadline().is_some_and(|at| at <= now));
+        let due = self
+            .tasks
+            .iter()
+            .filter(|(_, t)| t.next_deadline().is_some_and(|at| at <= now));
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
-            let Some(task) = self.tasks.get_mut(&id) else { continue };
-            task.advance(now, &Around { tunnels: &self.tunnels, drops: &self.drops, now }, &mut out);
+            let Some(task) = self.tasks.get_mut(&id) else {
+                continue;
+            };
+            task.advance(
+                now,
+                &Around {
+                    tunnels: &self.tunnels,
+                    drops: &self.drops,
+                    now,
+                },
+                &mut out,
+            );
             for output in out.drain(..) {
                 self.handle_output(now, id, output);
             }
@@ -288,7 +305,11 @@ impl Session {
                 }
                 if let Some(task) = self.tasks.get(&id) {
                     let task = task.spec.name.clone();
-                    self.event(Event::Interval { task, interval, rows });
+                    self.event(Event::Interval {
+                        task,
+                        interval,
+                        rows,
+                    });
                 }
             }
             Output::Changed => self.task_changed(now, id),
@@ -301,7 +322,10 @@ impl Session {
         let start = self.report_from;
         let end = start + REPORT_INTERVAL;
         self.report_from = end;
-        let pinging = self.tunnels.iter().filter(|t| !t.spec.ping_interval.is_zero());
+        let pinging = self
+            .tunnels
+            .iter()
+            .filter(|t| !t.spec.ping_interval.is_zero());
         let rows: Vec<_> = pinging.map(|t| t.ping_row(start, end, now)).collect();
         for row in rows {
             self.record(Record::Ping(row.clone()));
@@ -336,7 +360,12 @@ impl Session {
                 self.ending = Ending::Leaving;
             }
             // Said once is enough here: whoever ends the monitor does not want to wait.
-            Ending::Leaving if !self.tunnels.iter().any(|t| t.membership.next_deadline().is_some_and(|at| at <= now)) => {
+            Ending::Leaving
+                if !self
+                    .tunnels
+                    .iter()
+                    .any(|t| t.membership.next_deadline().is_some_and(|at| at <= now)) =>
+            {
                 self.ending = Ending::Done;
             }
             Ending::No | Ending::Draining | Ending::Leaving | Ending::Done => {}
@@ -344,7 +373,14 @@ impl Session {
     }
 
     /// Says what an owner wants of a group over a tunnel.
-    fn set_membership(&mut self, now: Instant, tunnel: u32, owner: crate::membership::Owner, group: Ipv4Addr, wanted: Wanted) {
+    fn set_membership(
+        &mut self,
+        now: Instant,
+        tunnel: u32,
+        owner: crate::membership::Owner,
+        group: Ipv4Addr,
+        wanted: Wanted,
+    ) {
         if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
             tunnel.membership.set(now, owner, group, wanted);
         }
@@ -356,7 +392,8 @@ impl Session {
             tunnels: self.tunnels.iter().map(|t| &t.spec).collect(),
             passive: self.passives.values().map(|p| &p.spec).collect(),
             probe_port: self.options.probe_port,
-            customers_anyway: fault.is(Fault::CustomerPacketsCounted) || fault.is(Fault::ProbeAsCustomer),
+            customers_anyway: fault.is(Fault::CustomerPacketsCounted)
+                || fault.is(Fault::ProbeAsCustomer),
         });
         if filter != self.filter {
             self.filter.clone_from(&filter);
@@ -390,7 +427,10 @@ struct Around<'a> {
 
 impl Surroundings for Around<'_> {
     fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips {
-        self.tunnels.get(tunnel).map(|t| t.pinger.round_trips(start, end, self.now)).unwrap_or_default()
+        self.tunnels
+            .get(tunnel)
+            .map(|t| t.pinger.round_trips(start, end, self.now))
+            .unwrap_or_default()
     }
 
     fn capture_drops_since(&self, start: Instant) -> u64 {
@@ -419,6 +459,11 @@ impl DropLog {
     }
 
     fn since(&self, start: Instant) -> u64 {
-        self.seen.iter().rev().take_while(|(at, _)| *at >= start).map(|(_, new)| new).sum()
+        self.seen
+            .iter()
+            .rev()
+            .take_while(|(at, _)| *at >= start)
+            .map(|(_, new)| new)
+            .sum()
     }
 }

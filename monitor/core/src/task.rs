@@ -130,7 +130,12 @@ impl Task {
             spec,
         };
         task.find_targets();
-        let senders: Vec<u32> = task.members.iter().filter(|(_, m)| m.sends).map(|(id, _)| *id).collect();
+        let senders: Vec<u32> = task
+            .members
+            .iter()
+            .filter(|(_, m)| m.sends)
+            .map(|(id, _)| *id)
+            .collect();
         for sender in senders {
             task.schedule(sender, now, rng);
         }
@@ -141,8 +146,15 @@ impl Task {
     fn schedule(&mut self, sender: u32, now: Instant, rng: &mut impl Rng) {
         let of = self.spec.senders.len();
         let probes = &self.spec.probes;
-        let Some(member) = self.members.get_mut(&sender).filter(|m| m.sends) else { return };
-        let index = self.spec.senders.iter().position(|name| *name == member.name).unwrap_or(0);
+        let Some(member) = self.members.get_mut(&sender).filter(|m| m.sends) else {
+            return;
+        };
+        let index = self
+            .spec
+            .senders
+            .iter()
+            .position(|name| *name == member.name)
+            .unwrap_or(0);
         let timetable = Timetable::new(probes.schedule, probes.rate, now, index, of, rng);
         self.due.insert((timetable.next(), sender));
         member.timetable = Some(timetable);
@@ -175,8 +187,16 @@ impl Task {
             let (_, tunnel) = *self.due.first().filter(|(at, _)| *at <= now)?;
             self.due.pop_first();
             let warmup = now < self.epoch;
-            let Some(member) = self.members.get_mut(&tunnel) else { continue };
-            if !warmup && self.spec.probes.count.is_some_and(|count| member.counted >= count) {
+            let Some(member) = self.members.get_mut(&tunnel) else {
+                continue;
+            };
+            if !warmup
+                && self
+                    .spec
+                    .probes
+                    .count
+                    .is_some_and(|count| member.counted >= count)
+            {
                 self.stop_if_all_sent(now);
                 continue;
             }
@@ -184,10 +204,16 @@ impl Task {
                 timetable.advance(now, rng);
                 self.due.insert((timetable.next(), tunnel));
             }
-            let Some(seq) = member.flow.send(now, warmup, &member.targets) else { continue };
+            let Some(seq) = member.flow.send(now, warmup, &member.targets) else {
+                continue;
+            };
             member.counted += u64::from(!warmup);
             self.probes_sent += 1;
-            return Some(Due { tunnel, seq: seq as u32, warmup });
+            return Some(Due {
+                tunnel,
+                seq: seq as u32,
+                warmup,
+            });
         }
         None
     }
@@ -210,7 +236,11 @@ impl Task {
     /// Takes a member out: it neither sends nor receives from now on.
     pub(crate) fn take_out(&mut self, tunnel: u32, now: Instant) {
         let leaving = Presence::Leaving(now + self.patience.until_decision());
-        if let Some(member) = self.members.get_mut(&tunnel).filter(|m| m.presence == Presence::In) {
+        if let Some(member) = self
+            .members
+            .get_mut(&tunnel)
+            .filter(|m| m.presence == Presence::In)
+        {
             member.presence = leaving;
             member.timetable = None;
             self.due.retain(|(_, sender)| *sender != tunnel);
@@ -221,7 +251,11 @@ impl Task {
     /// Puts a member back in.
     pub(crate) fn put_back(&mut self, tunnel: u32, now: Instant, rng: &mut impl Rng) {
         let sending = self.is_sending();
-        if let Some(member) = self.members.get_mut(&tunnel).filter(|m| m.presence != Presence::In && sending) {
+        if let Some(member) = self
+            .members
+            .get_mut(&tunnel)
+            .filter(|m| m.presence != Presence::In && sending)
+        {
             member.presence = Presence::In;
             self.schedule(tunnel, now, rng);
             self.find_targets();
@@ -229,7 +263,8 @@ impl Task {
     }
 
     fn find_targets(&mut self) {
-        let takes_part = |(id, m): (&u32, &Member)| (m.receives && m.presence == Presence::In).then_some(*id);
+        let takes_part =
+            |(id, m): (&u32, &Member)| (m.receives && m.presence == Presence::In).then_some(*id);
         let all: Vec<u32> = self.members.iter().filter_map(takes_part).collect();
         for (id, member) in &mut self.members {
             member.targets = all.iter().copied().filter(|target| target != id).collect();
@@ -241,7 +276,10 @@ impl Task {
         let here = |m: &Member| m.presence != Presence::Out && !self.is_finished();
         let receivers = self.members.iter().filter(|(_, m)| m.receives);
         let wanted = |(id, receiver): (&u32, &Member)| {
-            let others = self.members.iter().filter(|(other, m)| *other != id && m.sends && here(m));
+            let others = self
+                .members
+                .iter()
+                .filter(|(other, m)| *other != id && m.sends && here(m));
             let wanted = match (here(receiver), self.spec.source_specific) {
                 (false, _) => Wanted::nothing(),
                 (true, false) => Wanted::Any,
@@ -267,8 +305,16 @@ impl Task {
     }
 
     /// A copy of a probe came over a tunnel.
-    pub(crate) fn handle_copy(&mut self, sender: u32, receiver: u32, seq: u32, stamp: Instant) -> Copy {
-        let Some(member) = self.members.get_mut(&sender) else { return Copy::Unexpected };
+    pub(crate) fn handle_copy(
+        &mut self,
+        sender: u32,
+        receiver: u32,
+        seq: u32,
+        stamp: Instant,
+    ) -> Copy {
+        let Some(member) = self.members.get_mut(&sender) else {
+            return Copy::Unexpected;
+        };
         let copy = member.flow.handle_copy(receiver, seq, stamp, self.patience);
         if copy == Copy::Decided {
             self.ledger.count_late((sender, receiver));
@@ -278,7 +324,9 @@ impl Task {
 
     /// The planted fault: whatever comes over this tunnel is a copy of someone's newest probe.
     pub(crate) fn mistake_for_probe(&mut self, receiver: u32, stamp: Instant) {
-        let newest = |(id, m): (&u32, &Member)| Some((*id, m.flow.newest()?)).filter(|(id, _)| *id != receiver);
+        let newest = |(id, m): (&u32, &Member)| {
+            Some((*id, m.flow.newest()?)).filter(|(id, _)| *id != receiver)
+        };
         if let Some((sender, seq)) = self.members.iter().find_map(newest) {
             self.handle_copy(sender, receiver, seq, stamp);
         }
@@ -294,9 +342,18 @@ impl Task {
             Presence::In | Presence::Out => None,
         };
         let members = self.members.values();
-        let decisions = members.clone().filter_map(|m| m.flow.next_deadline(self.patience));
-        let others = [self.due.first().map(|(at, _)| *at), self.end.filter(|_| self.is_sending()), self.next_change()];
-        decisions.chain(members.filter_map(leaving)).chain(others.into_iter().flatten()).min()
+        let decisions = members
+            .clone()
+            .filter_map(|m| m.flow.next_deadline(self.patience));
+        let others = [
+            self.due.first().map(|(at, _)| *at),
+            self.end.filter(|_| self.is_sending()),
+            self.next_change(),
+        ];
+        decisions
+            .chain(members.filter_map(leaving))
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     /// When the state changes, or an interval closes, by time alone.
@@ -311,7 +368,10 @@ impl Task {
 
     /// The run as it is now.
     pub(crate) fn status(&self) -> TaskStatus {
-        let active = self.members.values().filter(|m| m.presence == Presence::In && !self.is_finished());
+        let active = self
+            .members
+            .values()
+            .filter(|m| m.presence == Presence::In && !self.is_finished());
         TaskStatus {
             spec: self.spec.clone(),
             task: self.id,

@@ -77,7 +77,11 @@ impl Tunnel {
                 sent: traffic.sent,
             }
         };
-        let mut all: BTreeMap<_, _> = self.groups.keys().map(|&group| (group, status(group))).collect();
+        let mut all: BTreeMap<_, _> = self
+            .groups
+            .keys()
+            .map(|&group| (group, status(group)))
+            .collect();
         for (group, wanted, owners) in self.membership.joined() {
             let entry = all.entry(group).or_insert_with(|| status(group));
             entry.sources = wanted.sources();
@@ -118,17 +122,30 @@ pub(crate) struct Tunnels {
 
 impl Tunnels {
     pub(crate) fn new(fault: Planted) -> Tunnels {
-        Tunnels { by_id: BTreeMap::new(), by_name: BTreeMap::new(), by_ends: BTreeMap::new(), next_id: 1, fault }
+        Tunnels {
+            by_id: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            by_ends: BTreeMap::new(),
+            next_id: 1,
+            fault,
+        }
     }
 
     /// Adds a tunnel; a refused one changes nothing.
     pub(crate) fn add(&mut self, now: Instant, mut spec: TunnelSpec) -> Result<&Tunnel, Refusal> {
         check(&spec)?;
         let cannot = |what: String, remedy: &str| {
-            Err(Refusal::new(ErrorCode::Exists, format!("cannot add tunnel {}: {what}", spec.name), remedy))
+            Err(Refusal::new(
+                ErrorCode::Exists,
+                format!("cannot add tunnel {}: {what}", spec.name),
+                remedy,
+            ))
         };
         if self.by_name.contains_key(&spec.name) {
-            return cannot("there is one of that name".to_owned(), "drop it first, or choose another name");
+            return cannot(
+                "there is one of that name".to_owned(),
+                "drop it first, or choose another name",
+            );
         }
         if let Some(other) = self.by_ends.get(&ends(&spec)) {
             let other = &self.by_id[other].spec.name;
@@ -139,14 +156,24 @@ impl Tunnels {
         }
         let id = match spec.id {
             Some(id) if self.by_id.contains_key(&id) => {
-                return cannot(format!("number {id} is taken"), "choose another number, or leave it out");
+                return cannot(
+                    format!("number {id} is taken"),
+                    "choose another number, or leave it out",
+                );
             }
             Some(id) => id,
             None => self.free_id(),
         };
         if self.by_id.len() >= TUNNELS_MAX {
-            let message = format!("cannot add tunnel {}: there are {TUNNELS_MAX} already", spec.name);
-            return Err(Refusal::new(ErrorCode::Limit, message, "drop one that is no longer used"));
+            let message = format!(
+                "cannot add tunnel {}: there are {TUNNELS_MAX} already",
+                spec.name
+            );
+            return Err(Refusal::new(
+                ErrorCode::Limit,
+                message,
+                "drop one that is no longer used",
+            ));
         }
         spec.id = Some(id);
         self.by_name.insert(spec.name.clone(), id);
@@ -182,7 +209,11 @@ impl Tunnels {
     pub(crate) fn find(&self, name: &Name) -> Result<u32, Refusal> {
         self.by_name.get(name).copied().ok_or_else(|| {
             let remedy = "add it with tunnel-add, or see tunnel-list for those there are";
-            Refusal::new(ErrorCode::NotFound, format!("there is no tunnel {name}"), remedy)
+            Refusal::new(
+                ErrorCode::NotFound,
+                format!("there is no tunnel {name}"),
+                remedy,
+            )
         })
     }
 
@@ -207,7 +238,12 @@ impl Tunnels {
     }
 
     /// The tunnel between these outer addresses, the monitor's first.
-    pub(crate) fn between(&self, local: Ipv4Addr, remote: Ipv4Addr, key: Option<u32>) -> Option<u32> {
+    pub(crate) fn between(
+        &self,
+        local: Ipv4Addr,
+        remote: Ipv4Addr,
+        key: Option<u32>,
+    ) -> Option<u32> {
         let id = *self.by_ends.get(&Some((local, remote, key)))?;
         if self.fault.is(Fault::TunnelMixUp) {
             return Some(self.mixed_up(id));
@@ -244,27 +280,52 @@ fn ends(spec: &TunnelSpec) -> Ends {
 /// Refuses a specification that cannot work.
 pub(crate) fn check(spec: &TunnelSpec) -> Result<(), Refusal> {
     let cannot = |what: &str, remedy: &str| {
-        Err(Refusal::new(ErrorCode::Invalid, format!("cannot add tunnel {}: {what}", spec.name), remedy))
+        Err(Refusal::new(
+            ErrorCode::Invalid,
+            format!("cannot add tunnel {}: {what}", spec.name),
+            remedy,
+        ))
     };
     let has_outer = (spec.outer_local.is_some(), spec.outer_remote.is_some());
     match (spec.encapsulation, has_outer) {
         (Encapsulation::Gre, (true, true)) | (Encapsulation::None, (false, false)) => {}
         (Encapsulation::Gre, _) => {
-            return cannot("GRE needs both outer addresses", "give outer_local and outer_remote");
+            return cannot(
+                "GRE needs both outer addresses",
+                "give outer_local and outer_remote",
+            );
         }
         (Encapsulation::None, _) => {
-            return cannot("without encapsulation there are no outer addresses", "remove outer_local and outer_remote");
+            return cannot(
+                "without encapsulation there are no outer addresses",
+                "remove outer_local and outer_remote",
+            );
         }
     }
     if spec.encapsulation == Encapsulation::None && spec.key.is_some() {
         return cannot("a key needs GRE", "remove key");
     }
-    let addresses = [Some(spec.inner_local), Some(spec.inner_remote), spec.outer_local, spec.outer_remote];
-    if let Some(bad) = addresses.into_iter().flatten().find(|a| a.is_multicast() || a.is_unspecified() || a.is_broadcast()) {
-        return cannot(&format!("{bad} is no host's address"), "all addresses of a tunnel are unicast");
+    let addresses = [
+        Some(spec.inner_local),
+        Some(spec.inner_remote),
+        spec.outer_local,
+        spec.outer_remote,
+    ];
+    if let Some(bad) = addresses
+        .into_iter()
+        .flatten()
+        .find(|a| a.is_multicast() || a.is_unspecified() || a.is_broadcast())
+    {
+        return cannot(
+            &format!("{bad} is no host's address"),
+            "all addresses of a tunnel are unicast",
+        );
     }
     if !spec.ping_interval.is_zero() && spec.ping_interval < PING_INTERVAL_MIN {
-        let what = format!("ping_interval {} is shorter than {PING_INTERVAL_MIN}", spec.ping_interval);
+        let what = format!(
+            "ping_interval {} is shorter than {PING_INTERVAL_MIN}",
+            spec.ping_interval
+        );
         return cannot(&what, "ping less often, or not at all with 0s");
     }
     Ok(())
@@ -276,7 +337,10 @@ pub(crate) fn check_sources(tunnel: &Tunnel) -> Result<(), Refusal> {
         IgmpVersion::V3 => Ok(()),
         IgmpVersion::V2 => Err(Refusal::new(
             ErrorCode::Invalid,
-            format!("cannot join single sources over tunnel {}: it speaks IGMPv2", tunnel.name()),
+            format!(
+                "cannot join single sources over tunnel {}: it speaks IGMPv2",
+                tunnel.name()
+            ),
             "add the tunnel with igmp = 3, or join any source",
         )),
     }

@@ -29,8 +29,10 @@ fn every_plain_operation_round_trips() {
         "shutdown",
         "subscribe",
     ] {
-        let request =
-            Request::read(&format!(r#"{{"request":{{"op":"{op}"}},"id":18446744073709551615}}"#)).unwrap();
+        let request = Request::read(&format!(
+            r#"{{"request":{{"op":"{op}"}},"id":18446744073709551615}}"#
+        ))
+        .unwrap();
         assert_eq!(request.id, u64::MAX);
         assert_eq!(
             Request::read(&serde_json::to_string(&request).unwrap()).unwrap(),
@@ -63,6 +65,20 @@ fn mistakes_are_refused_and_keep_their_id() {
         };
         assert_eq!(refusal.code, ErrorCode::Malformed);
     }
+}
+
+/// What is misspelt must not be taken for left out.
+#[test]
+fn unknown_fields_are_refused_everywhere() {
+    for fields in [
+        r#""op":"results","name":"a","sinse":3"#,
+        r#""op":"subscribe","event":["task"]"#,
+        r#""op":"task-start","name":"a","group":"239.1.1.1","senders":[],"receivers":[],"probes":{"rte":"1pps"}"#,
+    ] {
+        let line = format!(r#"{{"id":1,"request":{{{fields}}}}}"#);
+        assert!(Request::read(&line).is_err(), "{line}");
+    }
+    assert!(Request::read(r#"{"id":1,"request":{"op":"status"},"x":1}"#).is_err());
 }
 
 #[test]

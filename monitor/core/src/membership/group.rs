@@ -109,7 +109,10 @@ impl Group {
     pub(super) fn next_deadline(&self, refreshes: bool) -> Option<Instant> {
         let answer = self.answer.as_ref().map(|answer| answer.at);
         let refresh = (refreshes && self.is_joined()).then_some(self.refresh_at);
-        [self.change_at, answer, refresh].into_iter().flatten().min()
+        [self.change_at, answer, refresh]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn change_due(&self, now: Instant) -> bool {
@@ -136,15 +139,18 @@ impl Group {
 
     fn take_source_changes(&mut self) -> Vec<Record> {
         let included = self.state.sources();
-        let (allowed, blocked): (Vec<_>, Vec<_>) =
-            self.source_changes_left.keys().partition(|source| included.binary_search(source).is_ok());
+        let (allowed, blocked): (Vec<_>, Vec<_>) = self
+            .source_changes_left
+            .keys()
+            .partition(|source| included.binary_search(source).is_ok());
         for left in self.source_changes_left.values_mut() {
             *left -= 1;
         }
         self.source_changes_left.retain(|_, left| *left > 0);
         let both = [(RecordType::Allow, allowed), (RecordType::Block, blocked)];
         let some = both.into_iter().filter(|(_, sources)| !sources.is_empty());
-        some.map(|(kind, sources)| self.record(kind, sources)).collect()
+        some.map(|(kind, sources)| self.record(kind, sources))
+            .collect()
     }
 
     /// Merges a query into the pending answer (RFC 3376 §5.2, rules 3 to 5).
@@ -155,10 +161,14 @@ impl Group {
         let asked: BTreeSet<_> = sources.iter().copied().collect();
         self.answer = Some(match self.answer.take() {
             None => Answer { at, sources: asked },
-            Some(pending) if pending.sources.is_empty() || asked.is_empty() => {
-                Answer { at: pending.at.min(at), sources: BTreeSet::new() }
-            }
-            Some(pending) => Answer { at: pending.at.min(at), sources: &pending.sources | &asked },
+            Some(pending) if pending.sources.is_empty() || asked.is_empty() => Answer {
+                at: pending.at.min(at),
+                sources: BTreeSet::new(),
+            },
+            Some(pending) => Answer {
+                at: pending.at.min(at),
+                sources: &pending.sources | &asked,
+            },
         });
     }
 
@@ -172,7 +182,11 @@ impl Group {
 
     /// The current state, as far as it was asked about: nothing if that is empty.
     pub(super) fn take_answer(&mut self, now: Instant) -> Vec<Record> {
-        let asked = self.answer.take().map(|answer| answer.sources).unwrap_or_default();
+        let asked = self
+            .answer
+            .take()
+            .map(|answer| answer.sources)
+            .unwrap_or_default();
         if !self.is_joined() {
             return Vec::new();
         }
@@ -183,7 +197,11 @@ impl Group {
             Wanted::Any => asked.into_iter().collect(),
             Wanted::Sources(included) => included.intersection(&asked).copied().collect(),
         };
-        if sources.is_empty() { Vec::new() } else { vec![self.record(RecordType::IsInclude, sources)] }
+        if sources.is_empty() {
+            Vec::new()
+        } else {
+            vec![self.record(RecordType::IsInclude, sources)]
+        }
     }
 
     pub(super) fn report_current(&mut self, now: Instant) -> Vec<Record> {
@@ -196,6 +214,10 @@ impl Group {
     }
 
     fn record(&self, kind: RecordType, sources: Vec<Ipv4Addr>) -> Record {
-        Record { kind, group: self.address, sources }
+        Record {
+            kind,
+            group: self.address,
+            sources,
+        }
     }
 }

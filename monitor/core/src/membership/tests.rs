@@ -14,7 +14,10 @@ struct Host {
 
 impl Host {
     fn new(version: IgmpVersion) -> Host {
-        Host { membership: Membership::new(version, Planted::NONE), rng: ChaCha8Rng::seed_from_u64(7) }
+        Host {
+            membership: Membership::new(version, Planted::NONE),
+            rng: ChaCha8Rng::seed_from_u64(7),
+        }
     }
 
     fn set(&mut self, ms: u64, owner: Owner, group: Ipv4Addr, wanted: Wanted) {
@@ -85,8 +88,15 @@ fn joining_any_source_is_said_twice() {
     assert!(sent[0].0 == 0 && sent[1].0 <= 1_000);
     assert!(sent.iter().all(|(_, text)| text == "TO_EX 239.1.1.1 []"));
     host.leave(3_000, G);
-    assert_eq!(host.run_text(60_000), ["TO_IN 239.1.1.1 []", "TO_IN 239.1.1.1 []"]);
-    assert_eq!(host.membership.next_deadline(), None, "a left group is forgotten");
+    assert_eq!(
+        host.run_text(60_000),
+        ["TO_IN 239.1.1.1 []", "TO_IN 239.1.1.1 []"]
+    );
+    assert_eq!(
+        host.membership.next_deadline(),
+        None,
+        "a left group is forgotten"
+    );
 }
 
 #[test]
@@ -115,7 +125,10 @@ fn a_repetition_says_what_is_true_by_then() {
     assert_eq!(host.run_text(1), ["ALLOW 239.1.1.1 [10.0.0.1]"]);
     host.leave(1, G);
     let sent = host.run_text(3_000);
-    assert_eq!(sent, ["BLOCK 239.1.1.1 [10.0.0.1]"; 2], "no ALLOW may follow the leave");
+    assert_eq!(
+        sent, ["BLOCK 239.1.1.1 [10.0.0.1]"; 2],
+        "no ALLOW may follow the leave"
+    );
 }
 
 #[test]
@@ -166,7 +179,10 @@ fn questions_about_sources_are_merged() {
     host.run(5_000);
     host.query(10_000, 3, Some(G), &[S1]);
     host.query(10_000, 3, Some(G), &[S2]);
-    assert_eq!(host.run_text(20_001), ["IS_IN 239.1.1.1 [10.0.0.1, 10.0.0.2]"]);
+    assert_eq!(
+        host.run_text(20_001),
+        ["IS_IN 239.1.1.1 [10.0.0.1, 10.0.0.2]"]
+    );
 }
 
 #[test]
@@ -201,11 +217,20 @@ fn an_older_querier_is_spoken_to_in_its_version_until_forgotten() {
     assert_eq!(host.membership.version(at(259_999)), 2);
     assert_eq!(host.membership.version(at(260_000)), 3);
     host.join(1_000, G, &[]);
-    assert!(host.run_text(20_000).iter().all(|text| text == "v2 239.1.1.1"));
+    assert!(
+        host.run_text(20_000)
+            .iter()
+            .all(|text| text == "v2 239.1.1.1")
+    );
     host.query(30_000, 1, None, &[]);
     assert_eq!(host.membership.version(at(30_001)), 1);
     host.leave(50_000, G);
-    assert!(host.run_text(60_000).iter().all(|text| text == "v1 239.1.1.1"), "IGMPv1 has no leave");
+    assert!(
+        host.run_text(60_000)
+            .iter()
+            .all(|text| text == "v1 239.1.1.1"),
+        "IGMPv1 has no leave"
+    );
 }
 
 #[test]
@@ -215,7 +240,9 @@ fn many_groups_are_split_into_reports_that_fit() {
         host.join(0, Ipv4Addr::from(u32::from(G) + i), &[]);
     }
     while let Some(report) = host.membership.poll_report(at(0), &mut host.rng) {
-        let Report::V3(records) = report else { panic!("{report:?}") };
+        let Report::V3(records) = report else {
+            panic!("{report:?}")
+        };
         assert!(records.len() * 8 <= REPORT_BYTES_MAX && !records.is_empty());
     }
 }

@@ -39,7 +39,9 @@ pub(super) struct RtpStream {
 
 /// Looks at a UDP payload that may be RTP.
 pub(super) fn observe(state: &mut Option<RtpStream>, payload: &[u8], stamp: Instant) {
-    let Ok(packet) = Packet::new_checked(payload) else { return };
+    let Ok(packet) = Packet::new_checked(payload) else {
+        return;
+    };
     match state {
         Some(stream) => stream.handle_packet(&packet, stamp),
         None => *state = Some(RtpStream::new(&packet, stamp)),
@@ -119,7 +121,10 @@ impl RtpStream {
     }
 
     fn restart(&mut self, ssrc: u32, seq: u16) {
-        self.before = (self.before.0 + self.expected(), self.before.1 + self.received);
+        self.before = (
+            self.before.0 + self.expected(),
+            self.before.1 + self.received,
+        );
         self.ssrc = ssrc;
         self.base_seq = u32::from(seq);
         self.max_seq = seq;
@@ -188,10 +193,20 @@ mod tests {
 
     fn feed(state: &mut Option<RtpStream>, ssrc: u32, numbers: &[u16]) {
         for (i, &sequence) in numbers.iter().enumerate() {
-            let repr = Repr { marker: false, payload_type: 96, sequence, timestamp: 1_800 * i as u32, ssrc };
+            let repr = Repr {
+                marker: false,
+                payload_type: 96,
+                sequence,
+                timestamp: 1_800 * i as u32,
+                ssrc,
+            };
             let mut payload = [0; 40];
             repr.emit(&mut payload).unwrap();
-            observe(state, &payload, Instant::ZERO + Span::from_ms(20 * i as u64));
+            observe(
+                state,
+                &payload,
+                Instant::ZERO + Span::from_ms(20 * i as u64),
+            );
         }
     }
 
@@ -203,8 +218,17 @@ mod tests {
     fn gaps_are_losses_and_wraps_are_not() {
         let r = row(&stream(1, &[65_533, 65_534, 65_535, 0, 1, 3]));
         assert_eq!((r.expected, r.received, r.lost, r.restarts), (7, 6, 1, 0));
-        let numbers: Vec<u16> = (0..200_000u32).filter(|i| i % 1000 != 7).map(|i| i as u16).collect();
-        assert_eq!((row(&stream(1, &numbers)).expected, row(&stream(1, &numbers)).lost), (200_000, 200));
+        let numbers: Vec<u16> = (0..200_000u32)
+            .filter(|i| i % 1000 != 7)
+            .map(|i| i as u16)
+            .collect();
+        assert_eq!(
+            (
+                row(&stream(1, &numbers)).expected,
+                row(&stream(1, &numbers)).lost
+            ),
+            (200_000, 200)
+        );
     }
 
     #[test]
@@ -219,7 +243,10 @@ mod tests {
         assert_eq!((r.expected, r.received, r.lost, r.restarts), (6, 6, 0, 1));
         let mut state = stream(1, &[1, 2, 3]);
         feed(&mut state, 2, &[900, 901]);
-        assert_eq!((row(&state).lost, row(&state).restarts, row(&state).ssrc), (0, 1, 2));
+        assert_eq!(
+            (row(&state).lost, row(&state).restarts, row(&state).ssrc),
+            (0, 1, 2)
+        );
     }
 
     #[test]
@@ -232,7 +259,11 @@ mod tests {
     fn what_is_not_in_sequence_is_not_rtp() {
         assert!(stream(1, &[5, 900, 17]).unwrap().row().is_none());
         let mut state = None;
-        observe(&mut state, b"neither is this, which has another version", Instant::ZERO);
+        observe(
+            &mut state,
+            b"neither is this, which has another version",
+            Instant::ZERO,
+        );
         assert!(state.is_none());
     }
 

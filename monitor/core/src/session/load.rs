@@ -13,13 +13,19 @@ impl Session {
     /// port) is not looked at.
     pub fn load(&mut self, now: Instant, config: &Config) -> Result<(), Refusal> {
         let mut trial = Session::new(now, self.options.clone());
-        trial.apply(now, &self.configuration()).and_then(|()| trial.apply(now, config))?;
+        trial
+            .apply(now, &self.configuration())
+            .and_then(|()| trial.apply(now, config))?;
         self.apply(now, config)
     }
 
     pub(super) fn load_text(&mut self, now: Instant, toml: &str) -> Result<(), Refusal> {
         let config = Config::from_toml(toml).map_err(|error| {
-            Refusal::new(ErrorCode::Malformed, error.to_string(), "correct the line named, and load it again")
+            Refusal::new(
+                ErrorCode::Malformed,
+                error.to_string(),
+                "correct the line named, and load it again",
+            )
         })?;
         self.load(now, &config)
     }
@@ -48,22 +54,41 @@ impl Session {
 
     /// What is, as a configuration: all but operators' joins, which cannot be refused twice.
     fn configuration(&self) -> Config {
-        let mut config = Config { tunnels: self.tunnels.iter().map(|t| t.spec.clone()).collect(), ..Config::default() };
+        let mut config = Config {
+            tunnels: self.tunnels.iter().map(|t| t.spec.clone()).collect(),
+            ..Config::default()
+        };
         for (name, mvpn) in &self.mvpns {
-            let start = mvpn.run.is_some() && self.mvpn_status(name).is_ok_and(|status| status.running);
-            config.mvpns.push(MvpnSpec { start, ..mvpn.spec.clone() });
+            let start =
+                mvpn.run.is_some() && self.mvpn_status(name).is_ok_and(|status| status.running);
+            config.mvpns.push(MvpnSpec {
+                start,
+                ..mvpn.spec.clone()
+            });
         }
-        for task in self.tasks.values().filter(|t| !self.mvpns.contains_key(&t.spec.name)) {
+        for task in self
+            .tasks
+            .values()
+            .filter(|t| !self.mvpns.contains_key(&t.spec.name))
+        {
             let spec = task.spec.clone();
-            match (task.state, spec.receivers.is_empty(), self.task_names.get(&spec.name) == Some(&task.id)) {
+            match (
+                task.state,
+                spec.receivers.is_empty(),
+                self.task_names.get(&spec.name) == Some(&task.id),
+            ) {
                 (TaskState::Finished, _, _) | (_, _, false) => {}
                 (_, false, true) => config.tasks.push(spec),
-                (_, true, true) => config.sends.extend(spec.senders.first().cloned().map(|tunnel| SendSpec {
-                    name: spec.name,
-                    tunnel,
-                    group: spec.group,
-                    probes: spec.probes,
-                })),
+                (_, true, true) => {
+                    config
+                        .sends
+                        .extend(spec.senders.first().cloned().map(|tunnel| SendSpec {
+                            name: spec.name,
+                            tunnel,
+                            group: spec.group,
+                            probes: spec.probes,
+                        }))
+                }
             }
         }
         config.passive = self.passives.values().map(|p| p.spec.clone()).collect();

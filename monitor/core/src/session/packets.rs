@@ -12,15 +12,27 @@ use crate::time::Instant;
 impl Session {
     /// A captured packet: whole, from its outermost IPv4 header on. `stamp` is when the
     /// capture saw it, on the same clock as `now`. Packets must come in the order of their stamps.
-    pub fn handle_packet(&mut self, now: Instant, stamp: Instant, bytes: &[u8], direction: Direction) {
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        stamp: Instant,
+        bytes: &[u8],
+        direction: Direction,
+    ) {
         let fault = self.options.fault;
         match (read(bytes, fault), direction) {
-            (Frame::Tunnelled { src, dst, key, inner }, Direction::Incoming) => {
-                match self.tunnels.between(dst, src, key) {
-                    Some(tunnel) => self.handle_incoming(now, stamp, tunnel, &inner, bytes.len()),
-                    None => self.overhead.other_received.count(bytes.len()),
-                }
-            }
+            (
+                Frame::Tunnelled {
+                    src,
+                    dst,
+                    key,
+                    inner,
+                },
+                Direction::Incoming,
+            ) => match self.tunnels.between(dst, src, key) {
+                Some(tunnel) => self.handle_incoming(now, stamp, tunnel, &inner, bytes.len()),
+                None => self.overhead.other_received.count(bytes.len()),
+            },
             (Frame::Plain(seen), Direction::Incoming) => match self.tunnels.native() {
                 Some(tunnel) => self.handle_incoming(now, stamp, tunnel, &seen, bytes.len()),
                 None => self.overhead.other_received.count(bytes.len()),
@@ -53,7 +65,11 @@ impl Session {
                     task.handle_sent(probe.tunnel, probe.seq, stamp);
                 }
             }
-            Ok(Meaning::EchoRequest { session, tunnel, seq }) if session == self.options.session => {
+            Ok(Meaning::EchoRequest {
+                session,
+                tunnel,
+                seq,
+            }) if session == self.options.session => {
                 if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
                     tunnel.pinger.handle_sent(stamp, seq);
                 }
@@ -72,10 +88,19 @@ impl Session {
     }
 
     /// A packet arrived over a tunnel.
-    fn handle_incoming(&mut self, now: Instant, stamp: Instant, id: u32, seen: &Seen<'_>, bytes: usize) {
+    fn handle_incoming(
+        &mut self,
+        now: Instant,
+        stamp: Instant,
+        id: u32,
+        seen: &Seen<'_>,
+        bytes: usize,
+    ) {
         let on_mdt = matches!(seen.content, Ok(Meaning::Customer));
         let session = self.options.session;
-        let Some(tunnel) = self.tunnels.get_mut(id) else { return };
+        let Some(tunnel) = self.tunnels.get_mut(id) else {
+            return;
+        };
         if tunnel.membership.is_joined(seen.dst) {
             tunnel.count_received(seen.dst, bytes);
         }
@@ -88,7 +113,11 @@ impl Session {
                 tunnel.overhead.probes_received.count(bytes);
                 self.handle_probe(stamp, id, *probe, seen.dst);
             }
-            Ok(Meaning::EchoReply { session: theirs, tunnel: to, seq }) if *theirs == session => {
+            Ok(Meaning::EchoReply {
+                session: theirs,
+                tunnel: to,
+                seq,
+            }) if *theirs == session => {
                 tunnel.overhead.pings_received.count(bytes);
                 if *to == id && seen.src == tunnel.spec.inner_remote {
                     tunnel.pinger.handle_reply(stamp, *seq);
@@ -114,20 +143,41 @@ impl Session {
 
     /// A copy of a probe of ours.
     fn handle_probe(&mut self, stamp: Instant, receiver: u32, probe: ProbeHeader, group: Ipv4Addr) {
-        let Some(task) = self.tasks.get_mut(&probe.task).filter(|t| t.spec.group == group) else { return };
+        let Some(task) = self
+            .tasks
+            .get_mut(&probe.task)
+            .filter(|t| t.spec.group == group)
+        else {
+            return;
+        };
         task.handle_copy(probe.tunnel, receiver, probe.seq, stamp);
     }
 
     /// A customer's packet: discarded unread (VS-08), unless observation was asked for.
-    fn handle_customer(&mut self, stamp: Instant, id: u32, seen: &Seen<'_>, on_mdt: bool, bytes: usize) {
+    fn handle_customer(
+        &mut self,
+        stamp: Instant,
+        id: u32,
+        seen: &Seen<'_>,
+        on_mdt: bool,
+        bytes: usize,
+    ) {
         let mut observed = false;
-        for passive in self.passives.values_mut().filter(|p| p.watches(id, seen.dst, on_mdt)) {
+        for passive in self
+            .passives
+            .values_mut()
+            .filter(|p| p.watches(id, seen.dst, on_mdt))
+        {
             passive.handle_packet(id, &seen.packet, stamp);
             observed = true;
         }
         if let Some(tunnel) = self.tunnels.get_mut(id) {
             let overhead = &mut tunnel.overhead;
-            let kind = if observed { &mut overhead.customer_observed } else { &mut overhead.customer_discarded };
+            let kind = if observed {
+                &mut overhead.customer_observed
+            } else {
+                &mut overhead.customer_discarded
+            };
             kind.count(bytes);
         }
         if self.options.fault.is(Fault::CustomerPacketsCounted) {

@@ -4,7 +4,8 @@ use super::tasks::check_group;
 use super::transmit::transmit_report;
 use super::{REPORT_INTERVAL, Session};
 use crate::control::{
-    Answer, ErrorCode, JoinSpec, Membership, Named, Operation, Outcome, PROTOCOL, Refusal, Reply, Request, Status,
+    Answer, ErrorCode, JoinSpec, Membership, Named, Operation, Outcome, PROTOCOL, Refusal, Reply,
+    Request, Status,
 };
 use crate::membership::{Owner, Wanted};
 use crate::name::Name;
@@ -30,42 +31,67 @@ impl Session {
             Ok(answer) => Outcome::Ok(answer),
             Err(refusal) => Outcome::Error(refusal),
         };
-        Reply { id: request.id, outcome }
+        Reply {
+            id: request.id,
+            outcome,
+        }
     }
 
     fn answer(&mut self, now: Instant, operation: Operation) -> Answered {
         match operation {
             Operation::Hello => Ok(self.hello()),
             Operation::Status => Ok(Answer::Status(Box::new(self.status(now)))),
-            Operation::TunnelAdd(spec) => self.tunnel_add(now, spec).map(|status| Answer::Tunnel(Box::new(status))),
-            Operation::TunnelDrop(Named { name }) => self.tunnel_drop(now, &name).map(|()| Answer::Done),
+            Operation::TunnelAdd(spec) => self
+                .tunnel_add(now, spec)
+                .map(|status| Answer::Tunnel(Box::new(status))),
+            Operation::TunnelDrop(Named { name }) => {
+                self.tunnel_drop(now, &name).map(|()| Answer::Done)
+            }
             Operation::TunnelList => Ok(self.tunnel_list(now)),
             Operation::TunnelShow(Named { name }) => self.tunnel_show(now, &name),
             Operation::GroupJoin(join) => self.group_join(now, &join).map(|()| Answer::Done),
-            Operation::GroupLeave(membership) => self.group_leave(now, &membership).map(|()| Answer::Done),
-            Operation::GroupList => Ok(Answer::Groups { groups: self.groups(|_| true) }),
-            Operation::GroupShow { group } => Ok(Answer::Groups { groups: self.groups(|g| g.group == group) }),
-            Operation::SendStart(spec) => self.send_start(now, spec).and_then(|id| self.task_answer(id)),
-            Operation::TaskStart(spec) => self.task_start(now, spec).and_then(|id| self.task_answer(id)),
-            Operation::SendStop(Named { name }) | Operation::TaskStop(Named { name }) => {
-                self.task_stop(now, &name).and_then(|id| self.task_answer(id))
+            Operation::GroupLeave(membership) => {
+                self.group_leave(now, &membership).map(|()| Answer::Done)
             }
+            Operation::GroupList => Ok(Answer::Groups {
+                groups: self.groups(|_| true),
+            }),
+            Operation::GroupShow { group } => Ok(Answer::Groups {
+                groups: self.groups(|g| g.group == group),
+            }),
+            Operation::SendStart(spec) => self
+                .send_start(now, spec)
+                .and_then(|id| self.task_answer(id)),
+            Operation::TaskStart(spec) => self
+                .task_start(now, spec)
+                .and_then(|id| self.task_answer(id)),
+            Operation::SendStop(Named { name }) | Operation::TaskStop(Named { name }) => self
+                .task_stop(now, &name)
+                .and_then(|id| self.task_answer(id)),
             Operation::TaskDrop(Named { name }) => self.task_drop(&name).map(|()| Answer::Done),
             Operation::TaskList => Ok(self.task_list()),
-            Operation::TaskShow(Named { name }) => self.find_task(&name).and_then(|id| self.task_answer(id)),
+            Operation::TaskShow(Named { name }) => {
+                self.find_task(&name).and_then(|id| self.task_answer(id))
+            }
             Operation::TaskStats(Named { name }) => self.task_stats(&name),
             Operation::Results { name, since, limit } => self.results(&name, since, limit),
-            Operation::MvpnAdd(spec) => self.mvpn_add(now, spec).map(|status| Answer::Mvpn(Box::new(status))),
+            Operation::MvpnAdd(spec) => self
+                .mvpn_add(now, spec)
+                .map(|status| Answer::Mvpn(Box::new(status))),
             Operation::MvpnDrop(Named { name }) => self.mvpn_drop(&name).map(|()| Answer::Done),
-            Operation::MvpnStart(Named { name }) => self.mvpn_start(now, &name).map(|s| Answer::Mvpn(Box::new(s))),
-            Operation::MvpnStop(Named { name }) => self.mvpn_stop(now, &name).map(|s| Answer::Mvpn(Box::new(s))),
+            Operation::MvpnStart(Named { name }) => self
+                .mvpn_start(now, &name)
+                .map(|s| Answer::Mvpn(Box::new(s))),
+            Operation::MvpnStop(Named { name }) => self
+                .mvpn_stop(now, &name)
+                .map(|s| Answer::Mvpn(Box::new(s))),
             Operation::MvpnList => self.mvpn_list(),
-            Operation::MvpnPeStart(pe) => {
-                self.mvpn_pe(now, &pe.mvpn, &pe.tunnel, true).map(|s| Answer::Mvpn(Box::new(s)))
-            }
-            Operation::MvpnPeStop(pe) => {
-                self.mvpn_pe(now, &pe.mvpn, &pe.tunnel, false).map(|s| Answer::Mvpn(Box::new(s)))
-            }
+            Operation::MvpnPeStart(pe) => self
+                .mvpn_pe(now, &pe.mvpn, &pe.tunnel, true)
+                .map(|s| Answer::Mvpn(Box::new(s))),
+            Operation::MvpnPeStop(pe) => self
+                .mvpn_pe(now, &pe.mvpn, &pe.tunnel, false)
+                .map(|s| Answer::Mvpn(Box::new(s))),
             Operation::PassiveStart(spec) => self.passive_start(now, spec).map(|()| Answer::Done),
             Operation::PassiveStop(Named { name }) => {
                 self.passive(&name)?;
@@ -75,7 +101,9 @@ impl Session {
             Operation::PassiveList => Ok(self.passive_list()),
             Operation::PassiveStats(Named { name }) => self.passive(&name).map(passive_stats),
             Operation::Overhead => Ok(Answer::Overhead(self.overhead_in_all())),
-            Operation::Filter => Ok(Answer::Filter { filter: self.filter.clone() }),
+            Operation::Filter => Ok(Answer::Filter {
+                filter: self.filter.clone(),
+            }),
             Operation::ConfigLoad { toml } => self.load_text(now, &toml).map(|()| Answer::Done),
             Operation::Subscribe { .. } => Ok(Answer::Done),
             Operation::Shutdown => {
@@ -86,7 +114,11 @@ impl Session {
     }
 
     fn hello(&self) -> Answer {
-        Answer::Hello { protocol: PROTOCOL, version: self.options.version.clone(), session: self.options.session }
+        Answer::Hello {
+            protocol: PROTOCOL,
+            version: self.options.version.clone(),
+            session: self.options.session,
+        }
     }
 
     /// The state of the monitor as a whole.
@@ -105,11 +137,19 @@ impl Session {
             probe_port: self.options.probe_port,
             tunnels: self.tunnels.len() as u32,
             tasks_running: self.tasks.values().filter(|t| !t.is_finished()).count() as u32,
-            planted_fault: self.options.fault.planted().map(|fault| fault.name().to_owned()),
+            planted_fault: self
+                .options
+                .fault
+                .planted()
+                .map(|fault| fault.name().to_owned()),
         }
     }
 
-    pub(super) fn tunnel_add(&mut self, now: Instant, spec: TunnelSpec) -> Result<TunnelStatus, Refusal> {
+    pub(super) fn tunnel_add(
+        &mut self,
+        now: Instant,
+        spec: TunnelSpec,
+    ) -> Result<TunnelStatus, Refusal> {
         let tunnel = self.tunnels.add(now, spec)?;
         let (status, spec) = (tunnel.status(now, REPORT_INTERVAL), tunnel.spec.clone());
         self.record(Record::TunnelAdded { spec, at_ns: now });
@@ -121,49 +161,93 @@ impl Session {
         let id = self.tunnels.find(name)?;
         if let Some(user) = self.user_of(id, name) {
             let message = format!("cannot drop tunnel {name}: {user} uses it");
-            return Err(Refusal::new(ErrorCode::InUse, message, "stop and drop that first"));
+            return Err(Refusal::new(
+                ErrorCode::InUse,
+                message,
+                "stop and drop that first",
+            ));
         }
         if let Some(mut tunnel) = self.tunnels.remove(id) {
             tunnel.membership.leave_all(now);
-            while let Some(leave) = transmit_report(&mut tunnel, now, &mut self.rng, &mut self.transmit_errors) {
+            while let Some(leave) =
+                transmit_report(&mut tunnel, now, &mut self.rng, &mut self.transmit_errors)
+            {
                 self.waiting.push_back(leave);
             }
             self.overhead += tunnel.overhead;
-            self.record(Record::TunnelDropped { tunnel: id, at_ns: now });
+            self.record(Record::TunnelDropped {
+                tunnel: id,
+                at_ns: now,
+            });
             self.update_filter();
         }
         Ok(())
     }
 
     fn user_of(&self, id: u32, name: &Name) -> Option<String> {
-        let task = self.tasks.values().find(|t| t.uses(id)).map(|t| format!("task {}", t.spec.name));
-        let mvpn = self.mvpns.values().find(|m| m.spec.tunnels.contains(name)).map(|m| format!("MVPN {}", m.spec.name));
+        let task = self
+            .tasks
+            .values()
+            .find(|t| t.uses(id))
+            .map(|t| format!("task {}", t.spec.name));
+        let mvpn = self
+            .mvpns
+            .values()
+            .find(|m| m.spec.tunnels.contains(name))
+            .map(|m| format!("MVPN {}", m.spec.name));
         let passive = self.passives.values().find(|p| p.tunnels.contains_key(&id));
-        task.or(mvpn).or_else(|| passive.map(|p| format!("observation {}", p.spec.name)))
+        task.or(mvpn)
+            .or_else(|| passive.map(|p| format!("observation {}", p.spec.name)))
     }
 
     fn tunnel_list(&self, now: Instant) -> Answer {
-        Answer::Tunnels { tunnels: self.tunnels.iter().map(|t| t.status(now, REPORT_INTERVAL)).collect() }
+        Answer::Tunnels {
+            tunnels: self
+                .tunnels
+                .iter()
+                .map(|t| t.status(now, REPORT_INTERVAL))
+                .collect(),
+        }
     }
 
     fn tunnel_show(&self, now: Instant, name: &Name) -> Answered {
         let tunnel = self.tunnels.get(self.tunnels.find(name)?);
         let status = tunnel.map(|t| t.status(now, REPORT_INTERVAL));
-        status.map(|s| Answer::Tunnel(Box::new(s))).ok_or_else(|| not_found("tunnel", name))
+        status
+            .map(|s| Answer::Tunnel(Box::new(s)))
+            .ok_or_else(|| not_found("tunnel", name))
     }
 
     pub(super) fn group_join(&mut self, now: Instant, join: &JoinSpec) -> Result<(), Refusal> {
         let id = self.tunnels.find(&join.tunnel)?;
         self.check_join(id, join.group, &join.sources)?;
-        self.set_membership(now, id, Owner::Operator, join.group, Wanted::from_list(&join.sources));
+        self.set_membership(
+            now,
+            id,
+            Owner::Operator,
+            join.group,
+            Wanted::from_list(&join.sources),
+        );
         Ok(())
     }
 
-    fn check_join(&self, tunnel: u32, group: std::net::Ipv4Addr, sources: &[std::net::Ipv4Addr]) -> Result<(), Refusal> {
+    fn check_join(
+        &self,
+        tunnel: u32,
+        group: std::net::Ipv4Addr,
+        sources: &[std::net::Ipv4Addr],
+    ) -> Result<(), Refusal> {
         check_group(group)?;
         if sources.len() > SOURCES_MAX {
-            let message = format!("cannot join {group}: {} sources are more than {SOURCES_MAX}", sources.len());
-            return Err(Refusal::new(ErrorCode::Limit, message, "name fewer, or join any source"));
+            let message = format!(
+                "cannot join {group}: {} sources are more than {SOURCES_MAX}",
+                sources.len()
+            );
+            return Err(Refusal::new(
+                ErrorCode::Limit,
+                message,
+                "name fewer, or join any source",
+            ));
         }
         match self.tunnels.get(tunnel) {
             Some(tunnel) if !sources.is_empty() => check_sources(tunnel),
@@ -174,27 +258,49 @@ impl Session {
     fn group_leave(&mut self, now: Instant, membership: &Membership) -> Result<(), Refusal> {
         let Membership { tunnel, group } = membership;
         let id = self.tunnels.find(tunnel)?;
-        let joined = self.tunnels.get(id).is_some_and(|t| t.membership.is_wanted_by(&Owner::Operator, *group));
+        let joined = self
+            .tunnels
+            .get(id)
+            .is_some_and(|t| t.membership.is_wanted_by(&Owner::Operator, *group));
         if !joined {
             let message = format!("the operator has not joined {group} over tunnel {tunnel}");
-            return Err(Refusal::new(ErrorCode::NotFound, message, "see group-list; a task's join ends with the task"));
+            return Err(Refusal::new(
+                ErrorCode::NotFound,
+                message,
+                "see group-list; a task's join ends with the task",
+            ));
         }
         self.set_membership(now, id, Owner::Operator, *group, Wanted::nothing());
         Ok(())
     }
 
     fn groups(&self, wanted: impl Fn(&GroupStatus) -> bool) -> Vec<GroupStatus> {
-        self.tunnels.iter().flat_map(|t| t.group_statuses()).filter(|group| wanted(group)).collect()
+        self.tunnels
+            .iter()
+            .flat_map(|t| t.group_statuses())
+            .filter(|group| wanted(group))
+            .collect()
     }
 
     fn task_answer(&self, id: u32) -> Answered {
-        let status = self.tasks.get(&id).map(|task| Answer::Task(Box::new(task.status())));
-        status.ok_or_else(|| Refusal::new(ErrorCode::NotFound, format!("run {id} is gone"), "see task-list"))
+        let status = self
+            .tasks
+            .get(&id)
+            .map(|task| Answer::Task(Box::new(task.status())));
+        status.ok_or_else(|| {
+            Refusal::new(
+                ErrorCode::NotFound,
+                format!("run {id} is gone"),
+                "see task-list",
+            )
+        })
     }
 
     fn task_list(&self) -> Answer {
         let tasks = self.task_names.values().filter_map(|id| self.tasks.get(id));
-        Answer::Tasks { tasks: tasks.map(|task| task.status()).collect() }
+        Answer::Tasks {
+            tasks: tasks.map(|task| task.status()).collect(),
+        }
     }
 
     fn task_stats(&self, name: &Name) -> Answered {
@@ -204,40 +310,76 @@ impl Session {
     }
 
     fn results(&self, name: &Name, since: u64, limit: u32) -> Answered {
-        let task = self.tasks.get(&self.find_task(name)?).ok_or_else(|| not_found("task", name))?;
+        let task = self
+            .tasks
+            .get(&self.find_task(name)?)
+            .ok_or_else(|| not_found("task", name))?;
         let rows = task.rows(since, limit.min(RESULTS_MAX) as usize);
         let status = task.status();
-        let next_row = rows.last().map_or(since.max(status.first_row), |row| row.row + 1);
+        let next_row = rows
+            .last()
+            .map_or(since.max(status.first_row), |row| row.row + 1);
         let finished = task.is_finished() && next_row >= status.next_row;
-        Ok(Answer::Results { first_row: status.first_row, next_row, finished, rows })
+        Ok(Answer::Results {
+            first_row: status.first_row,
+            next_row,
+            finished,
+            rows,
+        })
     }
 
     fn mvpn_list(&self) -> Answered {
-        let mvpns: Result<Vec<_>, _> = self.mvpns.keys().map(|name| self.mvpn_status(name)).collect();
+        let mvpns: Result<Vec<_>, _> = self
+            .mvpns
+            .keys()
+            .map(|name| self.mvpn_status(name))
+            .collect();
         Ok(Answer::Mvpns { mvpns: mvpns? })
     }
 
     pub(super) fn passive_start(&mut self, now: Instant, spec: PassiveSpec) -> Result<(), Refusal> {
         let name = spec.name.clone();
         let cannot = |code, what: &str, remedy: &str| {
-            Err(Refusal::new(code, format!("cannot start observation {name}: {what}"), remedy))
+            Err(Refusal::new(
+                code,
+                format!("cannot start observation {name}: {what}"),
+                remedy,
+            ))
         };
         if self.passives.contains_key(&name) {
-            return cannot(ErrorCode::Exists, "there is one of that name", "stop it first, or choose another name");
+            return cannot(
+                ErrorCode::Exists,
+                "there is one of that name",
+                "stop it first, or choose another name",
+            );
         }
         if self.passives.len() >= PASSIVES_MAX {
             return cannot(ErrorCode::Limit, "there are too many", "stop one first");
         }
         if spec.tunnels.is_empty() {
-            return cannot(ErrorCode::Invalid, "it names no tunnel", "name at least one");
+            return cannot(
+                ErrorCode::Invalid,
+                "it names no tunnel",
+                "name at least one",
+            );
         }
-        let ids: Result<Vec<u32>, _> = spec.tunnels.iter().map(|tunnel| self.tunnels.find(tunnel)).collect();
+        let ids: Result<Vec<u32>, _> = spec
+            .tunnels
+            .iter()
+            .map(|tunnel| self.tunnels.find(tunnel))
+            .collect();
         let ids = ids?;
         for id in &ids {
             self.check_join(*id, spec.group, &spec.sources)?;
         }
         for id in &ids {
-            self.set_membership(now, *id, Owner::Passive(name.clone()), spec.group, Wanted::from_list(&spec.sources));
+            self.set_membership(
+                now,
+                *id,
+                Owner::Passive(name.clone()),
+                spec.group,
+                Wanted::from_list(&spec.sources),
+            );
         }
         let tunnels = ids.into_iter().zip(spec.tunnels.iter().cloned()).collect();
         self.record(Record::PassiveStarted(spec.clone()));
@@ -248,22 +390,34 @@ impl Session {
 
     /// Ends an observation: its streams are recorded, its groups left.
     pub(super) fn stop_passive(&mut self, now: Instant, name: &Name) {
-        let Some(passive) = self.passives.remove(name) else { return };
+        let Some(passive) = self.passives.remove(name) else {
+            return;
+        };
         for stream in passive.rows() {
             self.record(Record::Stream { at_ns: now, stream });
         }
         for id in passive.tunnels.keys() {
-            self.set_membership(now, *id, Owner::Passive(name.clone()), passive.spec.group, Wanted::nothing());
+            self.set_membership(
+                now,
+                *id,
+                Owner::Passive(name.clone()),
+                passive.spec.group,
+                Wanted::nothing(),
+            );
         }
         self.update_filter();
     }
 
     fn passive(&self, name: &Name) -> Result<&Passive, Refusal> {
-        self.passives.get(name).ok_or_else(|| not_found("observation", name))
+        self.passives
+            .get(name)
+            .ok_or_else(|| not_found("observation", name))
     }
 
     fn passive_list(&self) -> Answer {
-        Answer::Passives { passives: self.passives.values().map(|p| p.spec.clone()).collect() }
+        Answer::Passives {
+            passives: self.passives.values().map(|p| p.spec.clone()).collect(),
+        }
     }
 
     fn overhead_in_all(&self) -> Overhead {
@@ -276,9 +430,16 @@ impl Session {
 }
 
 fn passive_stats(passive: &Passive) -> Answer {
-    Answer::Streams { streams: passive.rows(), unlisted_packets: passive.unlisted() }
+    Answer::Streams {
+        streams: passive.rows(),
+        unlisted_packets: passive.unlisted(),
+    }
 }
 
 fn not_found(what: &str, name: &Name) -> Refusal {
-    Refusal::new(ErrorCode::NotFound, format!("there is no {what} {name}"), format!("see the list of each {what}"))
+    Refusal::new(
+        ErrorCode::NotFound,
+        format!("there is no {what} {name}"),
+        format!("see the list of each {what}"),
+    )
 }

@@ -34,7 +34,11 @@ impl Session {
         self.check_name_free(&spec.name)?;
         if spec.receivers.is_empty() {
             let message = format!("cannot start task {}: it has no receivers", spec.name);
-            return Err(Refusal::new(ErrorCode::Invalid, message, "name some, or use send-start to send only"));
+            return Err(Refusal::new(
+                ErrorCode::Invalid,
+                message,
+                "name some, or use send-start to send only",
+            ));
         }
         self.start_run(now, spec)
     }
@@ -42,21 +46,46 @@ impl Session {
     /// Starts sending without measuring.
     pub(super) fn send_start(&mut self, now: Instant, send: SendSpec) -> Result<u32, Refusal> {
         self.check_name_free(&send.name)?;
-        let SendSpec { name, tunnel, group, probes } = send;
-        let probes = ProbeSpec { warmup: Span::ZERO, ..probes };
-        let spec = TaskSpec { name, group, senders: vec![tunnel], receivers: Vec::new(), source_specific: false, probes };
+        let SendSpec {
+            name,
+            tunnel,
+            group,
+            probes,
+        } = send;
+        let probes = ProbeSpec {
+            warmup: Span::ZERO,
+            ..probes
+        };
+        let spec = TaskSpec {
+            name,
+            group,
+            senders: vec![tunnel],
+            receivers: Vec::new(),
+            source_specific: false,
+            probes,
+        };
         self.start_run(now, spec)
     }
 
     fn check_name_free(&self, name: &Name) -> Result<(), Refusal> {
         let exists = |what: &str, remedy: &str| {
-            Err(Refusal::new(ErrorCode::Exists, format!("cannot start task {name}: {what}"), remedy))
+            Err(Refusal::new(
+                ErrorCode::Exists,
+                format!("cannot start task {name}: {what}"),
+                remedy,
+            ))
         };
         if self.mvpns.contains_key(name) {
-            return exists("an MVPN has that name", "use mvpn-start, or choose another name");
+            return exists(
+                "an MVPN has that name",
+                "use mvpn-start, or choose another name",
+            );
         }
         match self.task_names.get(name).and_then(|id| self.tasks.get(id)) {
-            Some(run) if !run.is_finished() => exists("it is not finished", "stop it first, or choose another name"),
+            Some(run) if !run.is_finished() => exists(
+                "it is not finished",
+                "stop it first, or choose another name",
+            ),
             Some(_) | None => Ok(()),
         }
     }
@@ -67,7 +96,15 @@ impl Session {
         let id = self.next_task;
         self.next_task = self.next_task.wrapping_add(1).max(1);
         let options = &self.options;
-        let task = Task::start(id, spec, &participants, now, options.first_seq, options.fault, &mut self.rng);
+        let task = Task::start(
+            id,
+            spec,
+            &participants,
+            now,
+            options.first_seq,
+            options.fault,
+            &mut self.rng,
+        );
         let before = self.task_names.insert(task.spec.name.clone(), id);
         self.forget_if_finished(before);
         self.record(Record::TaskStarted(Box::new(task.status())));
@@ -79,21 +116,35 @@ impl Session {
     /// Refuses what cannot work, or would take unbounded memory.
     fn check_task(&self, spec: &TaskSpec) -> Result<Vec<Participant>, Refusal> {
         let invalid = |what: String, remedy: &str| {
-            Refusal::new(ErrorCode::Invalid, format!("cannot start task {}: {what}", spec.name), remedy)
+            Refusal::new(
+                ErrorCode::Invalid,
+                format!("cannot start task {}: {what}", spec.name),
+                remedy,
+            )
         };
         if self.ending != Ending::No {
-            return Err(Refusal::new(ErrorCode::State, "the monitor is shutting down", "start it again"));
+            return Err(Refusal::new(
+                ErrorCode::State,
+                "the monitor is shutting down",
+                "start it again",
+            ));
         }
         check_group(spec.group)?;
         check_probes(&spec.name, &spec.probes)?;
         for names in [&spec.senders, &spec.receivers] {
             if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
-                return Err(invalid("a tunnel is named twice".to_owned(), "name each sender and receiver once"));
+                return Err(invalid(
+                    "a tunnel is named twice".to_owned(),
+                    "name each sender and receiver once",
+                ));
             }
         }
         let pairs = pairs(spec);
         if spec.senders.is_empty() || (pairs == 0 && !spec.receivers.is_empty()) {
-            return Err(invalid("no sender has a receiver but itself".to_owned(), "name at least two tunnels"));
+            return Err(invalid(
+                "no sender has a receiver but itself".to_owned(),
+                "name at least two tunnels",
+            ));
         }
         check_memory(spec, pairs)?;
         if self.tasks.values().filter(|t| !t.is_finished()).count() >= RUNS_MAX {
@@ -102,7 +153,9 @@ impl Session {
         }
         if spec.source_specific {
             for receiver in &spec.receivers {
-                self.tunnels.get(self.tunnels.find(receiver)?).map_or(Ok(()), check_sources)?;
+                self.tunnels
+                    .get(self.tunnels.find(receiver)?)
+                    .map_or(Ok(()), check_sources)?;
             }
         }
         self.participants(spec)
@@ -112,8 +165,15 @@ impl Session {
         let names: BTreeSet<&Name> = spec.senders.iter().chain(&spec.receivers).collect();
         let participant = |name: &Name| {
             let id = self.tunnels.find(name)?;
-            let address = self.tunnels.get(id).map_or(Ipv4Addr::UNSPECIFIED, |t| t.spec.inner_local);
-            Ok(Participant { id, name: name.clone(), address })
+            let address = self
+                .tunnels
+                .get(id)
+                .map_or(Ipv4Addr::UNSPECIFIED, |t| t.spec.inner_local);
+            Ok(Participant {
+                id,
+                name: name.clone(),
+                address,
+            })
         };
         names.into_iter().map(participant).collect()
     }
@@ -122,7 +182,11 @@ impl Session {
     pub(super) fn find_task(&self, name: &Name) -> Result<u32, Refusal> {
         self.task_names.get(name).copied().ok_or_else(|| {
             let remedy = "see task-list for those there are";
-            Refusal::new(ErrorCode::NotFound, format!("there is no task {name}"), remedy)
+            Refusal::new(
+                ErrorCode::NotFound,
+                format!("there is no task {name}"),
+                remedy,
+            )
         })
     }
 
@@ -150,7 +214,11 @@ impl Session {
         let id = self.find_task(name)?;
         if self.tasks.get(&id).is_some_and(|task| !task.is_finished()) {
             let message = format!("cannot drop task {name}: it is not finished");
-            return Err(Refusal::new(ErrorCode::State, message, "stop it, and wait until it is finished"));
+            return Err(Refusal::new(
+                ErrorCode::State,
+                message,
+                "stop it, and wait until it is finished",
+            ));
         }
         self.task_names.remove(name);
         self.tasks.remove(&id);
@@ -159,7 +227,9 @@ impl Session {
 
     /// A run's state or members changed: joins follow, and subscribers are told.
     pub(super) fn task_changed(&mut self, now: Instant, id: u32) {
-        let Some(task) = self.tasks.get(&id) else { return };
+        let Some(task) = self.tasks.get(&id) else {
+            return;
+        };
         let (name, group) = (task.spec.name.clone(), task.spec.group);
         let (wanted, status) = (task.wanted(), task.status());
         for (tunnel, wanted) in wanted {
@@ -170,7 +240,9 @@ impl Session {
 
     pub(super) fn task_finished(&mut self, now: Instant, id: u32) {
         self.task_changed(now, id);
-        let Some(task) = self.tasks.get(&id) else { return };
+        let Some(task) = self.tasks.get(&id) else {
+            return;
+        };
         let (name, status) = (task.spec.name.clone(), task.status());
         self.record(Record::TaskFinished(Box::new(status)));
         if let Some(mvpn) = self.mvpns.get_mut(&name).filter(|m| m.run == Some(id)) {
@@ -189,8 +261,16 @@ impl Session {
     }
 
     fn forget_oldest_finished(&mut self) {
-        let finished: Vec<u32> = self.tasks.iter().filter(|(_, t)| t.is_finished()).map(|(id, _)| *id).collect();
-        for id in finished.iter().take(finished.len().saturating_sub(FINISHED_KEPT)) {
+        let finished: Vec<u32> = self
+            .tasks
+            .iter()
+            .filter(|(_, t)| t.is_finished())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in finished
+            .iter()
+            .take(finished.len().saturating_sub(FINISHED_KEPT))
+        {
             self.tasks.remove(id);
             self.task_names.retain(|_, latest| latest != id);
         }
@@ -201,60 +281,100 @@ impl Session {
 pub(super) fn check_group(group: Ipv4Addr) -> Result<(), Refusal> {
     let remedy = "use a group of 224.0.1.0 to 239.255.255.255";
     if !group.is_multicast() {
-        return Err(Refusal::new(ErrorCode::Invalid, format!("{group} is no multicast group"), remedy));
+        return Err(Refusal::new(
+            ErrorCode::Invalid,
+            format!("{group} is no multicast group"),
+            remedy,
+        ));
     }
     // RFC 5771 §4: the local network control block is never forwarded.
     if group.octets().starts_with(&[224, 0, 0]) {
-        return Err(Refusal::new(ErrorCode::Invalid, format!("{group} is never forwarded by a router"), remedy));
+        return Err(Refusal::new(
+            ErrorCode::Invalid,
+            format!("{group} is never forwarded by a router"),
+            remedy,
+        ));
     }
     Ok(())
 }
 
 fn pairs(spec: &TaskSpec) -> usize {
-    let selves = spec.senders.iter().filter(|sender| spec.receivers.contains(sender)).count();
+    let selves = spec
+        .senders
+        .iter()
+        .filter(|sender| spec.receivers.contains(sender))
+        .count();
     spec.senders.len() * spec.receivers.len() - selves
 }
 
 fn check_probes(name: &Name, probes: &ProbeSpec) -> Result<(), Refusal> {
     let bytes = PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX;
     let (what, remedy) = match probes {
-        p if p.rate.as_millipps() == 0 || p.rate > RATE_MAX => {
-            (format!("rate {}", p.rate), format!("use more than 0pps, at most {RATE_MAX}"))
-        }
-        p if !bytes.contains(&p.payload_bytes) => {
-            (format!("payload_bytes {}", p.payload_bytes), format!("use {} to {}", bytes.start(), bytes.end()))
-        }
-        p if p.interval < INTERVAL_MIN => (format!("interval {}", p.interval), format!("use at least {INTERVAL_MIN}")),
-        p if p.loss_timeout.is_zero() || p.loss_timeout > LOSS_TIMEOUT_MAX => {
-            (format!("loss_timeout {}", p.loss_timeout), format!("use more than 0s, at most {LOSS_TIMEOUT_MAX}"))
-        }
+        p if p.rate.as_millipps() == 0 || p.rate > RATE_MAX => (
+            format!("rate {}", p.rate),
+            format!("use more than 0pps, at most {RATE_MAX}"),
+        ),
+        p if !bytes.contains(&p.payload_bytes) => (
+            format!("payload_bytes {}", p.payload_bytes),
+            format!("use {} to {}", bytes.start(), bytes.end()),
+        ),
+        p if p.interval < INTERVAL_MIN => (
+            format!("interval {}", p.interval),
+            format!("use at least {INTERVAL_MIN}"),
+        ),
+        p if p.loss_timeout.is_zero() || p.loss_timeout > LOSS_TIMEOUT_MAX => (
+            format!("loss_timeout {}", p.loss_timeout),
+            format!("use more than 0s, at most {LOSS_TIMEOUT_MAX}"),
+        ),
         p if p.ttl == 0 => ("ttl 0".to_owned(), "use 1 to 255".to_owned()),
-        p if p.count == Some(0) => ("count 0".to_owned(), "use at least 1, or leave it out".to_owned()),
-        p if p.duration.is_some_and(Span::is_zero) => {
-            ("duration 0s".to_owned(), "use more than 0s, or leave it out".to_owned())
-        }
+        p if p.count == Some(0) => (
+            "count 0".to_owned(),
+            "use at least 1, or leave it out".to_owned(),
+        ),
+        p if p.duration.is_some_and(Span::is_zero) => (
+            "duration 0s".to_owned(),
+            "use more than 0s, or leave it out".to_owned(),
+        ),
         _ => return Ok(()),
     };
-    Err(Refusal::new(ErrorCode::Invalid, format!("cannot start task {name}: {what} is out of range"), remedy))
+    Err(Refusal::new(
+        ErrorCode::Invalid,
+        format!("cannot start task {name}: {what} is out of range"),
+        remedy,
+    ))
 }
 
 fn check_memory(spec: &TaskSpec, pairs: usize) -> Result<(), Refusal> {
     let probes = &spec.probes;
     let copies = |time: Span| {
-        pairs as u128 * u128::from(probes.rate.as_millipps()) * u128::from(time.as_ns()) / u128::from(1_000 * NS_PER_S)
+        pairs as u128 * u128::from(probes.rate.as_millipps()) * u128::from(time.as_ns())
+            / u128::from(1_000 * NS_PER_S)
     };
     let limit = |what: String, remedy: &str| {
-        Err(Refusal::new(ErrorCode::Limit, format!("cannot start task {}: {what}", spec.name), remedy))
+        Err(Refusal::new(
+            ErrorCode::Limit,
+            format!("cannot start task {}: {what}", spec.name),
+            remedy,
+        ))
     };
     let awaited = copies(probes.loss_timeout + CAPTURE_GRACE);
     if awaited > COPIES_AWAITED_MAX {
-        let what = format!("{awaited} copies would be awaited at a time, more than {COPIES_AWAITED_MAX}");
-        return limit(what, "lower the rate, the loss timeout or the number of tunnels");
+        let what =
+            format!("{awaited} copies would be awaited at a time, more than {COPIES_AWAITED_MAX}");
+        return limit(
+            what,
+            "lower the rate, the loss timeout or the number of tunnels",
+        );
     }
     let counted = copies(probes.interval);
     if counted > COPIES_PER_INTERVAL_MAX {
-        let what = format!("{counted} copies would be counted per interval, more than {COPIES_PER_INTERVAL_MAX}");
-        return limit(what, "shorten the interval, or lower the rate or the number of tunnels");
+        let what = format!(
+            "{counted} copies would be counted per interval, more than {COPIES_PER_INTERVAL_MAX}"
+        );
+        return limit(
+            what,
+            "shorten the interval, or lower the rate or the number of tunnels",
+        );
     }
     Ok(())
 }

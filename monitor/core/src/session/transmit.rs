@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use super::Session;
 use crate::fault::Fault;
 use crate::packet::{
-    ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_probe, build_report, destination, report_destination,
+    ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_probe, build_report,
+    destination, report_destination,
 };
 use crate::task::Due;
 use crate::time::Instant;
@@ -55,12 +56,18 @@ impl Session {
     /// about, so it must be called whenever [`Session::next_deadline`] has come.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.advance(now);
-        self.waiting.pop_front().or_else(|| self.poll_report(now)).or_else(|| self.poll_ping(now)).or_else(|| self.poll_probe(now))
+        self.waiting
+            .pop_front()
+            .or_else(|| self.poll_report(now))
+            .or_else(|| self.poll_ping(now))
+            .or_else(|| self.poll_probe(now))
     }
 
     fn poll_report(&mut self, now: Instant) -> Option<Transmit> {
         let rng = &mut self.rng;
-        self.tunnels.iter_mut().find_map(|tunnel| transmit_report(tunnel, now, rng, &mut self.transmit_errors))
+        self.tunnels
+            .iter_mut()
+            .find_map(|tunnel| transmit_report(tunnel, now, rng, &mut self.transmit_errors))
     }
 
     fn poll_ping(&mut self, now: Instant) -> Option<Transmit> {
@@ -74,7 +81,14 @@ impl Session {
             };
             tunnel.overhead.pings_sent.count(bytes.len());
             let destination = destination(&tunnel.spec, tunnel.spec.inner_remote);
-            Some(Transmit { bytes, destination, purpose: Purpose::Ping { tunnel: tunnel.id, seq } })
+            Some(Transmit {
+                bytes,
+                destination,
+                purpose: Purpose::Ping {
+                    tunnel: tunnel.id,
+                    seq,
+                },
+            })
         })
     }
 
@@ -84,7 +98,11 @@ impl Session {
                 if let Some(transmit) = self.transmit_probe(id, due, now) {
                     return Some(transmit);
                 }
-                self.handle_transmit_failed(Purpose::Probe { task: id, sender: due.tunnel, seq: due.seq });
+                self.handle_transmit_failed(Purpose::Probe {
+                    task: id,
+                    sender: due.tunnel,
+                    seq: due.seq,
+                });
             }
         }
         None
@@ -116,11 +134,25 @@ impl Session {
         tunnel.overhead.probes_sent.count(bytes.len());
         tunnel.count_sent(spec.group, bytes.len());
         if self.options.fault.is(Fault::ProbeAsCustomer) {
-            let customer = self.last_customer.unwrap_or((tunnel.spec.inner_local, spec.group));
+            let customer = self
+                .last_customer
+                .unwrap_or((tunnel.spec.inner_local, spec.group));
             let disguised = build_customer_probe(&tunnel.spec, &shape, &header, customer).ok()?;
-            self.waiting.push_back(Transmit { bytes: disguised, destination, purpose: Purpose::Disguised });
+            self.waiting.push_back(Transmit {
+                bytes: disguised,
+                destination,
+                purpose: Purpose::Disguised,
+            });
         }
-        Some(Transmit { bytes, destination, purpose: Purpose::Probe { task: id, sender: due.tunnel, seq: due.seq } })
+        Some(Transmit {
+            bytes,
+            destination,
+            purpose: Purpose::Probe {
+                task: id,
+                sender: due.tunnel,
+                seq: due.seq,
+            },
+        })
     }
 }
 
@@ -138,7 +170,11 @@ pub(super) fn transmit_report(
         };
         tunnel.overhead.igmp_sent.count(bytes.len());
         let destination = destination(&tunnel.spec, report_destination(&report));
-        return Some(Transmit { bytes, destination, purpose: Purpose::Igmp { tunnel: tunnel.id } });
+        return Some(Transmit {
+            bytes,
+            destination,
+            purpose: Purpose::Igmp { tunnel: tunnel.id },
+        });
     }
     None
 }

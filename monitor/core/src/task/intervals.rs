@@ -27,7 +27,10 @@ pub(crate) enum Output {
     /// A probe's fate.
     Probe(ProbeRecord),
     /// All rows of an interval.
-    Interval { interval: u64, rows: Vec<IntervalRow> },
+    Interval {
+        interval: u64,
+        rows: Vec<IntervalRow>,
+    },
     /// The state is another, or a member is out.
     Changed,
     /// The run is over.
@@ -36,7 +39,12 @@ pub(crate) enum Output {
 
 impl Task {
     /// Does everything that time alone brings about.
-    pub(crate) fn advance(&mut self, now: Instant, around: &impl Surroundings, out: &mut Vec<Output>) {
+    pub(crate) fn advance(
+        &mut self,
+        now: Instant,
+        around: &impl Surroundings,
+        out: &mut Vec<Output>,
+    ) {
         if self.state == TaskState::WarmingUp && now >= self.epoch {
             self.state = TaskState::Running;
             out.push(Output::Changed);
@@ -74,14 +82,18 @@ impl Task {
 
     fn next_decided(&mut self, sender: u32, now: Instant) -> Option<Sent> {
         let patience = self.patience;
-        self.members.get_mut(&sender)?.flow.poll_decided(now, patience)
+        self.members
+            .get_mut(&sender)?
+            .flow
+            .poll_decided(now, patience)
     }
 
     fn account(&mut self, sender: u32, probe: &Sent, out: &mut Vec<Output>) {
         for (receiver, arrival) in probe.receivers.iter().zip(&probe.arrivals) {
             let interval = (!probe.warmup).then(|| {
                 let by_time = self.interval_of(probe.sent);
-                self.ledger.count((sender, *receiver), by_time, probe, arrival)
+                self.ledger
+                    .count((sender, *receiver), by_time, probe, arrival)
             });
             let received_ns = received(arrival, self.fault);
             out.push(Output::Probe(ProbeRecord {
@@ -91,7 +103,11 @@ impl Task {
                 seq: probe.seq as u32,
                 sent_ns: probe.sent,
                 received_ns,
-                fate: if received_ns.is_some() { Fate::Received } else { Fate::Lost },
+                fate: if received_ns.is_some() {
+                    Fate::Received
+                } else {
+                    Fate::Lost
+                },
                 duplicates: arrival.duplicates,
                 reordered: arrival.reordered,
                 late: arrival.late,
@@ -124,7 +140,11 @@ impl Task {
     /// The last interval, once it is known when sending ends.
     fn last_interval(&self) -> Option<u64> {
         let sending = self.stopped?.since(self.epoch).as_ns();
-        Some(sending.div_ceil(self.spec.probes.interval.as_ns()).saturating_sub(1))
+        Some(
+            sending
+                .div_ceil(self.spec.probes.interval.as_ns())
+                .saturating_sub(1),
+        )
     }
 
     /// When every probe of an interval, and every ping, is decided.
@@ -135,30 +155,51 @@ impl Task {
     /// When everything is decided after sending has ended; `None` while it is not.
     pub(super) fn settled_at(&self) -> Option<Instant> {
         let decided = self.members.values().all(|m| m.flow.is_decided());
-        self.stopped.filter(|_| decided).map(|stopped| stopped + self.settling_time())
+        self.stopped
+            .filter(|_| decided)
+            .map(|stopped| stopped + self.settling_time())
     }
 
     fn settling_time(&self) -> Span {
-        self.patience.until_decision().max(PING_TIMEOUT + CAPTURE_GRACE)
+        self.patience
+            .until_decision()
+            .max(PING_TIMEOUT + CAPTURE_GRACE)
     }
 
     fn close_next(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
         let interval = self.next_interval;
         self.next_interval += 1;
         let start = self.edge(interval);
-        let end = self.stopped.map_or(self.edge(interval + 1), |stopped| self.edge(interval + 1).min(stopped));
-        for (tunnel, total) in self.members.keys().map(|id| (*id, around.round_trips(*id, start, end))) {
+        let end = self.stopped.map_or(self.edge(interval + 1), |stopped| {
+            self.edge(interval + 1).min(stopped)
+        });
+        for (tunnel, total) in self
+            .members
+            .keys()
+            .map(|id| (*id, around.round_trips(*id, start, end)))
+        {
             self.round_trips.entry(tunnel).or_default().add(total);
         }
         let capture_drops = around.capture_drops_since(start);
         let mut rows = Vec::new();
         for ((sender, receiver), summary) in self.ledger.close(interval) {
             let trips = [sender, receiver].map(|tunnel| around.round_trips(tunnel, start, end));
-            let Some(pair) = self.pair_result(sender, receiver, &summary, &trips) else { continue };
+            let Some(pair) = self.pair_result(sender, receiver, &summary, &trips) else {
+                continue;
+            };
             let task_name = self.spec.name.clone();
             let row = self.next_row;
             self.next_row += 1;
-            rows.push(IntervalRow { row, task_name, task: self.id, interval, start_ns: start, end_ns: end, capture_drops, pair });
+            rows.push(IntervalRow {
+                row,
+                task_name,
+                task: self.id,
+                interval,
+                start_ns: start,
+                end_ns: end,
+                capture_drops,
+                pair,
+            });
         }
         self.keep(&rows);
         if !rows.is_empty() {
@@ -186,9 +227,20 @@ impl Task {
         out.push(Output::Finished);
     }
 
-    fn pair_result(&self, sender: u32, receiver: u32, summary: &Summary, trips: &[RoundTrips; 2]) -> Option<PairResult> {
+    fn pair_result(
+        &self,
+        sender: u32,
+        receiver: u32,
+        summary: &Summary,
+        trips: &[RoundTrips; 2],
+    ) -> Option<PairResult> {
         let name = |id| self.members.get(&id).map(|m: &Member| m.name.clone());
-        let Summary { counts, delay, ipdv, pdv } = *summary;
+        let Summary {
+            counts,
+            delay,
+            ipdv,
+            pdv,
+        } = *summary;
         Some(PairResult {
             sender,
             sender_name: name(sender)?,
@@ -199,14 +251,27 @@ impl Task {
             delay,
             ipdv,
             pdv,
-            corrected: correct(&counts, delay.map(|d| d.mean_ns), &trips[0], &trips[1], self.fault),
+            corrected: correct(
+                &counts,
+                delay.map(|d| d.mean_ns),
+                &trips[0],
+                &trips[1],
+                self.fault,
+            ),
         })
     }
 
     /// The pair matrix over all closed and open intervals so far, corrected by the closed ones' pings.
     pub(crate) fn pairs(&self) -> Vec<PairResult> {
         let trips = |id| self.round_trips.get(&id).copied().unwrap_or_default();
-        let result = |((sender, receiver), summary)| self.pair_result(sender, receiver, &summary, &[trips(sender), trips(receiver)]);
+        let result = |((sender, receiver), summary)| {
+            self.pair_result(
+                sender,
+                receiver,
+                &summary,
+                &[trips(sender), trips(receiver)],
+            )
+        };
         self.ledger.totals().filter_map(result).collect()
     }
 }

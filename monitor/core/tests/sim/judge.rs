@@ -14,12 +14,16 @@ pub struct Expected {
     pub epoch: u64,
     pub interval: u64,
     pub loss_timeout: u64,
+    /// A probe handed out before the end and seen leaving after it belongs to this interval.
+    pub last_interval: u64,
 }
 
 impl Expected {
     /// The task of this name, from what the session says of it.
     pub fn of(sim: &mut Sim, name: &str) -> Expected {
-        let Answer::Task(status) = sim.ok(&format!(r#""op":"task-show","name":"{name}""#)) else { panic!() };
+        let Answer::Task(status) = sim.ok(&format!(r#""op":"task-show","name":"{name}""#)) else {
+            panic!()
+        };
         let id = |name: &vmscope_core::name::Name| name.as_str()[1..].parse().unwrap();
         Expected {
             task: status.task,
@@ -28,6 +32,15 @@ impl Expected {
             epoch: status.epoch_ns.as_ns(),
             interval: status.spec.probes.interval.as_ns(),
             loss_timeout: status.spec.probes.loss_timeout.as_ns(),
+            last_interval: match status.spec.probes.duration {
+                Some(duration) => {
+                    duration
+                        .as_ns()
+                        .div_ceil(status.spec.probes.interval.as_ns())
+                        - 1
+                }
+                None => u64::MAX,
+            },
         }
     }
 
@@ -46,26 +59,54 @@ struct Fated {
 }
 
 /// All fates of one stream, from the truth; sequence numbers ascending.
-fn fates(sim: &Sim, expected: &Expected, sender: u32, receiver: u32) -> BTreeMap<u32, (Truth, Fated)> {
+fn fates(
+    sim: &Sim,
+    expected: &Expected,
+    sender: u32,
+    receiver: u32,
+) -> BTreeMap<u32, (Truth, Fated)> {
     let probes: BTreeMap<u32, &Truth> = sim
         .truth
         .range((expected.task, sender, 0)..=(expected.task, sender, u32::MAX))
         .map(|((_, _, seq), truth)| (*seq, truth))
         .collect();
     let arrivals = |t: &Truth| t.arrivals.get(&receiver).cloned().unwrap_or_default();
-    let in_time = |t: &Truth| arrivals(t).into_iter().filter(|at| *at <= t.sent + expected.loss_timeout).collect::<Vec<_>>();
-    let firsts: BTreeMap<u32, u64> = probes.iter().filter_map(|(seq, t)| Some((*seq, *in_time(t).first()?))).collect();
+    let in_time = |t: &Truth| {
+        arrivals(t)
+            .into_iter()
+            .filter(|at| *at <= t.sent + expected.loss_timeout)
+            .collect::<Vec<_>>()
+    };
+    let firsts: BTreeMap<u32, u64> = probes
+        .iter()
+        .filter_map(|(seq, t)| Some((*seq, *in_time(t).first()?)))
+        .collect();
+    // The earliest arrival of any later probe, by sequence number.
+    let mut earliest_later = BTreeMap::new();
+    let mut earliest = u64::MAX;
+    for (seq, at) in firsts.iter().rev() {
+        earliest_later.insert(*seq, earliest);
+        earliest = earliest.min(*at);
+    }
     let fate = |seq: u32, t: &Truth| {
         let timely = in_time(t);
         let until_decision = t.sent + expected.loss_timeout + S / 5;
         Fated {
             received: timely.first().copied(),
             duplicates: timely.len().saturating_sub(1) as u32,
-            late: arrivals(t).iter().filter(|at| **at > t.sent + expected.loss_timeout && **at < until_decision).count() as u32,
-            reordered: firsts.get(&seq).is_some_and(|at| firsts.range(seq + 1..).any(|(_, later)| later < at)),
+            late: arrivals(t)
+                .iter()
+                .filter(|at| **at > t.sent + expected.loss_timeout && **at < until_decision)
+                .count() as u32,
+            reordered: firsts
+                .get(&seq)
+                .is_some_and(|at| earliest_later[&seq] < *at),
         }
     };
-    probes.iter().map(|(seq, t)| (*seq, ((*t).clone(), fate(*seq, t)))).collect()
+    probes
+        .iter()
+        .map(|(seq, t)| (*seq, ((*t).clone(), fate(*seq, t))))
+        .collect()
 }
 
 /// Every contradiction between a finished task's log, its rows, and the truth.
@@ -76,7 +117,9 @@ pub fn contradictions(sim: &mut Sim, expected: &Expected) -> Vec<String> {
     for record in &sim.records {
         match record {
             Record::Probe(p) if p.task == expected.task => {
-                log.entry(((p.task, p.sender, p.seq), p.receiver)).or_default().push(p.clone());
+                log.entry(((p.task, p.sender, p.seq), p.receiver))
+                    .or_default()
+                    .push(p.clone());
             }
             Record::Interval(row) if row.task == expected.task => {
                 let key = (row.pair.sender, row.pair.receiver, row.interval);
@@ -95,7 +138,9 @@ pub fn contradictions(sim: &mut Sim, expected: &Expected) -> Vec<String> {
             }
             let mut truth_rows: BTreeMap<u64, PairCounts> = BTreeMap::new();
             for (seq, (truth, fate)) in &fates {
-                let interval = (!truth.warmup).then(|| (truth.sent - expected.epoch) / expected.interval);
+                let interval = (!truth.warmup).then(|| {
+                    ((truth.sent - expected.epoch) / expected.interval).min(expected.last_interval)
+                });
                 if let Some(interval) = interval {
                     let c = truth_rows.entry(interval).or_default();
                     c.sent += 1;
@@ -112,14 +157,20 @@ pub fn contradictions(sim: &mut Sim, expected: &Expected) -> Vec<String> {
                     seq: *seq,
                     sent_ns: Instant::from_ns(truth.sent),
                     received_ns: fate.received.map(Instant::from_ns),
-                    fate: if fate.received.is_some() { Fate::Received } else { Fate::Lost },
+                    fate: if fate.received.is_some() {
+                        Fate::Received
+                    } else {
+                        Fate::Lost
+                    },
                     duplicates: fate.duplicates,
                     reordered: fate.reordered,
                     late: fate.late,
                     warmup: truth.warmup,
                     interval,
                 };
-                let logged = log.remove(&((expected.task, sender, *seq), receiver)).unwrap_or_default();
+                let logged = log
+                    .remove(&((expected.task, sender, *seq), receiver))
+                    .unwrap_or_default();
                 if logged != [claim.clone()] {
                     found.push(format!("probe: true {claim:?}\n      logged {logged:?}"));
                 }
@@ -127,7 +178,9 @@ pub fn contradictions(sim: &mut Sim, expected: &Expected) -> Vec<String> {
             for (interval, counts) in truth_rows {
                 let row = rows.remove(&(sender, receiver, interval));
                 if row != Some(counts) {
-                    found.push(format!("row {sender}->{receiver} {interval}: true {counts:?}, said {row:?}"));
+                    found.push(format!(
+                        "row {sender}->{receiver} {interval}: true {counts:?}, said {row:?}"
+                    ));
                 }
             }
         }

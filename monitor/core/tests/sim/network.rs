@@ -77,9 +77,17 @@ pub struct Truth {
 pub type ProbeKey = (u32, u32, u32);
 
 enum Happening {
-    AtMonitor { bytes: Vec<u8>, copy: Option<(ProbeKey, u32)> },
-    AtPe { pe: usize, bytes: Vec<u8> },
-    Query { pe: usize },
+    AtMonitor {
+        bytes: Vec<u8>,
+        copy: Option<(ProbeKey, u32)>,
+    },
+    AtPe {
+        pe: usize,
+        bytes: Vec<u8>,
+    },
+    Query {
+        pe: usize,
+    },
 }
 
 pub struct Sim {
@@ -106,18 +114,34 @@ pub struct Sim {
 impl Sim {
     /// A network of `pes` PEs, each with a tunnel `t1`, `t2`, … of number 1, 2, …
     pub fn new(seed: u64, pes: usize, fault: Planted) -> Sim {
-        Sim::with(pes, Options { session: 77, seed, fault, ..Options::default() })
+        Sim::with(
+            pes,
+            Options {
+                session: 77,
+                seed,
+                fault,
+                ..Options::default()
+            },
+        )
     }
 
     pub fn with(pes: usize, options: Options) -> Sim {
         let now = 1_000 * S;
         let seed = options.seed;
-        let pe = || Pe { up: Path::default(), down: Path::default(), query_interval: 0, groups: BTreeMap::new() };
+        let pe = || Pe {
+            up: Path::default(),
+            down: Path::default(),
+            query_interval: 0,
+            groups: BTreeMap::new(),
+        };
         let mut sim = Sim {
             session: Session::new(Instant::from_ns(now), options),
             now,
             pes: (0..pes).map(|_| pe()).collect(),
-            core: Path { delay: 10 * MS, ..Path::default() },
+            core: Path {
+                delay: 10 * MS,
+                ..Path::default()
+            },
             truth: BTreeMap::new(),
             records: Vec::new(),
             events: Vec::new(),
@@ -164,7 +188,9 @@ impl Sim {
         let line = format!(r#"{{"id":{},"request":{{{fields}}}}}"#, self.next_request);
         self.next_request += 1;
         let request = Request::read(&line).unwrap_or_else(|reply| panic!("{line}: {reply:?}"));
-        let reply = self.session.handle_request(Instant::from_ns(self.now), request);
+        let reply = self
+            .session
+            .handle_request(Instant::from_ns(self.now), request);
         self.drain();
         reply.outcome
     }
@@ -174,20 +200,37 @@ impl Sim {
         let end = self.now + length;
         self.drain();
         loop {
-            let deadline = self.session.next_deadline().map_or(u64::MAX, Instant::as_ns);
-            let happening = self.happenings.first_key_value().map_or(u64::MAX, |((at, _), _)| *at);
+            let deadline = self
+                .session
+                .next_deadline()
+                .map_or(u64::MAX, Instant::as_ns);
+            let happening = self
+                .happenings
+                .first_key_value()
+                .map_or(u64::MAX, |((at, _), _)| *at);
             let next = deadline.min(happening);
             if next >= end {
                 break;
             }
             self.now = self.now.max(next);
-            while let Some(first) = self.happenings.first_entry().filter(|e| e.key().0 <= self.now) {
+            while let Some(first) = self
+                .happenings
+                .first_entry()
+                .filter(|e| e.key().0 <= self.now)
+            {
                 let happening = first.remove();
                 self.happened(happening);
             }
             self.drain();
-            let again = self.session.next_deadline().map_or(u64::MAX, Instant::as_ns);
-            assert!(again > self.now, "the session wants to be polled for ever at {}", self.now);
+            let again = self
+                .session
+                .next_deadline()
+                .map_or(u64::MAX, Instant::as_ns);
+            assert!(
+                again > self.now,
+                "the session wants to be polled for ever at {}",
+                self.now
+            );
         }
         self.now = end;
         self.drain();
@@ -198,7 +241,8 @@ impl Sim {
         let now = Instant::from_ns(self.now);
         while let Some(transmit) = self.session.poll_transmit(now) {
             let stamp = Instant::from_ns(self.now + SEND_LAG);
-            self.session.handle_packet(now, stamp, &transmit.bytes, Direction::Outgoing);
+            self.session
+                .handle_packet(now, stamp, &transmit.bytes, Direction::Outgoing);
             self.leave_monitor(transmit.bytes);
         }
         while let Some(record) = self.session.poll_record() {
@@ -213,24 +257,41 @@ impl Sim {
         let opened = decapsulate(&bytes).expect("the session sends whole packets");
         let pe = usize::from(opened.dst().octets()[2]) - 1;
         if let Ok(Content::Probe { probe, .. }) = opened.content() {
-            let truth = self.truth.entry((probe.task, probe.tunnel, probe.sequence)).or_default();
+            let truth = self
+                .truth
+                .entry((probe.task, probe.tunnel, probe.sequence))
+                .or_default();
             truth.sent = self.now + SEND_LAG;
             truth.warmup = probe.warm_up;
         }
         let up = self.pes[pe].up;
         for delay in self.passages(up) {
-            self.happen(SEND_LAG + delay, Happening::AtPe { pe, bytes: bytes.clone() });
+            self.happen(
+                SEND_LAG + delay,
+                Happening::AtPe {
+                    pe,
+                    bytes: bytes.clone(),
+                },
+            );
         }
     }
 
     /// Delays of the copies that a path makes of one packet.
     fn passages(&mut self, path: Path) -> Vec<u64> {
-        let copies = if self.rng.random_bool(path.duplicate) { 2 } else { 1 };
+        let copies = if self.rng.random_bool(path.duplicate) {
+            2
+        } else {
+            1
+        };
         let mut delays = Vec::new();
         for _ in 0..copies {
             let lost = self.rng.random_bool(path.loss);
             let jitter = self.rng.random_range(0..=path.jitter);
-            let stall = if self.rng.random_bool(path.stall) { 3 * S } else { 0 };
+            let stall = if self.rng.random_bool(path.stall) {
+                3 * S
+            } else {
+                0
+            };
             if !lost {
                 delays.push(path.delay + jitter + stall);
             }
@@ -240,7 +301,8 @@ impl Sim {
 
     fn happen(&mut self, delay: u64, happening: Happening) {
         self.order += 1;
-        self.happenings.insert((self.now + delay, self.order), happening);
+        self.happenings
+            .insert((self.now + delay, self.order), happening);
     }
 
     fn happened(&mut self, happening: Happening) {
@@ -251,7 +313,8 @@ impl Sim {
                     arrivals.entry(receiver).or_default().push(self.now);
                 }
                 let now = Instant::from_ns(self.now);
-                self.session.handle_packet(now, now, &bytes, Direction::Incoming);
+                self.session
+                    .handle_packet(now, now, &bytes, Direction::Incoming);
             }
             Happening::AtPe { pe, bytes } => self.at_pe(pe, &bytes),
             Happening::Query { pe } => {
@@ -264,7 +327,14 @@ impl Sim {
                     interval_seconds: FloatCode::at_most((self.pes[pe].query_interval / S) as u32),
                     sources: Sources::NONE,
                 });
-                self.send_down(pe, &Inner::Igmp { src: inner_pe(pe), message: query }, None);
+                self.send_down(
+                    pe,
+                    &Inner::Igmp {
+                        src: inner_pe(pe),
+                        message: query,
+                    },
+                    None,
+                );
                 self.happen(self.pes[pe].query_interval, Happening::Query { pe });
             }
         }
@@ -274,8 +344,16 @@ impl Sim {
         let opened = decapsulate(bytes).expect("whole");
         match opened.content().expect("readable") {
             Content::Igmp(message) => self.report(pe, &message),
-            Content::Icmp(icmp::Repr::EchoRequest { identifier, sequence, data }) => {
-                let message = icmp::Repr::EchoReply { identifier, sequence, data };
+            Content::Icmp(icmp::Repr::EchoRequest {
+                identifier,
+                sequence,
+                data,
+            }) => {
+                let message = icmp::Repr::EchoReply {
+                    identifier,
+                    sequence,
+                    data,
+                };
                 let ip = Addressing::new(inner_pe(pe), inner_monitor(pe));
                 self.send_down(pe, &Inner::Icmp { ip, message }, None);
             }
@@ -298,7 +376,10 @@ impl Sim {
         for to in (0..self.pes.len()).filter(|to| *to != from) {
             for delay in self.passages(self.core) {
                 self.expire(to);
-                let joined = self.pes[to].groups.get(&group).is_some_and(|m| m.any || m.sources.contains(&source));
+                let joined = self.pes[to]
+                    .groups
+                    .get(&group)
+                    .is_some_and(|m| m.any || m.sources.contains(&source));
                 if joined {
                     *self.handed_down.entry(group).or_default() += 1;
                     let mut copy = inner.to_vec();
@@ -325,31 +406,66 @@ impl Sim {
         let carried = gre::Repr::ipv4(None, inner.len());
         let ip = Ipv4::new(outer(pe), MONITOR, IpProtocol::Gre, carried.buffer_len());
         let mut bytes = vec![0; ip.buffer_len()];
-        ip.emit(&mut bytes, |b| carried.emit(b, |b| { b.copy_from_slice(inner); Ok(()) })).unwrap();
+        ip.emit(&mut bytes, |b| {
+            carried.emit(b, |b| {
+                b.copy_from_slice(inner);
+                Ok(())
+            })
+        })
+        .unwrap();
         self.down(pe, bytes, delay, copy);
     }
 
     fn down(&mut self, pe: usize, bytes: Vec<u8>, before: u64, copy: Option<(ProbeKey, u32)>) {
         let path = self.pes[pe].down;
         for delay in self.passages(path) {
-            self.happen(before + delay, Happening::AtMonitor { bytes: bytes.clone(), copy });
+            self.happen(
+                before + delay,
+                Happening::AtMonitor {
+                    bytes: bytes.clone(),
+                    copy,
+                },
+            );
         }
     }
 
     /// A customer's packet enters at a PE: it goes to all others on the MDT.
     pub fn customer_packet(&mut self, pe: usize, mdt: Ipv4Addr, sequence: u16) {
         let mut rtp = [0u8; 172];
-        let header = vmscope_wire::rtp::Repr { marker: false, payload_type: 0, sequence, timestamp: u32::from(sequence) * 160, ssrc: 9 };
+        let header = vmscope_wire::rtp::Repr {
+            marker: false,
+            payload_type: 0,
+            sequence,
+            timestamp: u32::from(sequence) * 160,
+            ssrc: 9,
+        };
         header.emit(&mut rtp).unwrap();
         let (source, group) = (Ipv4Addr::new(192, 168, 1, 10), Ipv4Addr::new(239, 9, 9, 9));
-        let datagram = udp::Repr { src_port: 5004, dst_port: 5004, has_checksum: true, payload_len: rtp.len() };
+        let datagram = udp::Repr {
+            src_port: 5004,
+            dst_port: 5004,
+            has_checksum: true,
+            payload_len: rtp.len(),
+        };
         let customer = Ipv4::new(source, group, IpProtocol::Udp, datagram.buffer_len());
         let carried = gre::Repr::ipv4(None, customer.buffer_len());
-        let on_mdt = Ipv4::new(Ipv4Addr::new(10, 255, 0, pe as u8 + 1), mdt, IpProtocol::Gre, carried.buffer_len());
+        let on_mdt = Ipv4::new(
+            Ipv4Addr::new(10, 255, 0, pe as u8 + 1),
+            mdt,
+            IpProtocol::Gre,
+            carried.buffer_len(),
+        );
         let mut bytes = vec![0; on_mdt.buffer_len()];
         on_mdt
             .emit(&mut bytes, |b| {
-                carried.emit(b, |b| customer.emit(b, |b| datagram.emit(b, source, group, |b| { b.copy_from_slice(&rtp); Ok(()) })))
+                carried.emit(b, |b| {
+                    customer.emit(b, |b| {
+                        datagram.emit(b, source, group, |b| {
+                            b.copy_from_slice(&rtp);
+                            Ok(())
+                        })
+                    })
+                })
             })
             .unwrap();
         self.customers_sent += 1;
@@ -364,18 +480,39 @@ impl Sim {
         match message {
             Igmp::ReportV3 { records } => {
                 for record in records.iter() {
-                    self.record(pe, record.kind, record.group, record.sources.iter().collect(), until);
+                    self.record(
+                        pe,
+                        record.kind,
+                        record.group,
+                        record.sources.iter().collect(),
+                        until,
+                    );
                 }
             }
-            Igmp::ReportV2 { group } => self.record(pe, RecordType::ToExclude, *group, BTreeSet::new(), until),
-            Igmp::LeaveV2 { group } => self.record(pe, RecordType::ToInclude, *group, BTreeSet::new(), until),
+            Igmp::ReportV2 { group } => {
+                self.record(pe, RecordType::ToExclude, *group, BTreeSet::new(), until)
+            }
+            Igmp::LeaveV2 { group } => {
+                self.record(pe, RecordType::ToInclude, *group, BTreeSet::new(), until)
+            }
             other => panic!("the monitor said {other}"),
         }
     }
 
-    fn record(&mut self, pe: usize, kind: RecordType, group: Ipv4Addr, sources: BTreeSet<Ipv4Addr>, until: u64) {
+    fn record(
+        &mut self,
+        pe: usize,
+        kind: RecordType,
+        group: Ipv4Addr,
+        sources: BTreeSet<Ipv4Addr>,
+        until: u64,
+    ) {
         let groups = &mut self.pes[pe].groups;
-        let none = Membership { until, sources: BTreeSet::new(), any: false };
+        let none = Membership {
+            until,
+            sources: BTreeSet::new(),
+            any: false,
+        };
         let member = groups.entry(group).or_insert(none);
         member.until = until;
         match kind {

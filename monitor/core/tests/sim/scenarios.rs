@@ -13,9 +13,20 @@ pub const RED: Ipv4Addr = Ipv4Addr::new(239, 1, 1, 1);
 /// The tunnels are symmetric and lose, too.
 pub fn impaired(seed: u64, fault: Planted) -> Vec<String> {
     let mut sim = Sim::new(seed, 3, fault);
-    sim.core = Path { delay: 20 * MS, jitter: 60 * MS, loss: 0.02, duplicate: 0.03, corrupt: 0.02, stall: 0.01 };
+    sim.core = Path {
+        delay: 20 * MS,
+        jitter: 60 * MS,
+        loss: 0.02,
+        duplicate: 0.03,
+        corrupt: 0.02,
+        stall: 0.01,
+    };
     for pe in &mut sim.pes {
-        pe.up = Path { delay: 15 * MS, loss: 0.06, ..Path::default() };
+        pe.up = Path {
+            delay: 15 * MS,
+            loss: 0.06,
+            ..Path::default()
+        };
         pe.down = pe.up;
     }
     sim.ok(
@@ -32,7 +43,9 @@ pub fn impaired(seed: u64, fault: Planted) -> Vec<String> {
 /// With symmetric tunnels the half rule is right, and the interval must hold the truth:
 /// 50 ms mean delay; 5 % of loss (2 % lost, 2 % damaged, 1 % late; less what a duplicate saves).
 fn correction(sim: &mut Sim) -> Vec<String> {
-    let Answer::Pairs { pairs, .. } = sim.ok(r#""op":"task-stats","name":"red""#) else { panic!() };
+    let Answer::Pairs { pairs, .. } = sim.ok(r#""op":"task-stats","name":"red""#) else {
+        panic!()
+    };
     let mut found = Vec::new();
     for pair in &pairs {
         let c = pair.corrected;
@@ -41,8 +54,12 @@ fn correction(sim: &mut Sim) -> Vec<String> {
         if delay.abs_diff(49_400_000) > 2_500_000 {
             found.push(format!("delay of {pair:?}"));
         }
-        let (low, half, high) = (c.loss_low.unwrap(), c.loss_half.unwrap(), c.loss_high.unwrap());
-        if !(low..=high).contains(&0.05) || half > 0.09 || half < 0.01 {
+        let (low, half, high) = (
+            c.loss_low.unwrap(),
+            c.loss_half.unwrap(),
+            c.loss_high.unwrap(),
+        );
+        if !(low..=high).contains(&0.05) || !(0.01..=0.09).contains(&half) {
             found.push(format!("loss {low} {half} {high} of {pair:?}"));
         }
     }
@@ -65,7 +82,11 @@ pub fn long_membership(seed: u64, fault: Planted) -> Vec<String> {
     let expected = Expected::of(&mut sim, "x");
     let mut found = contradictions(&mut sim, &expected);
     found.extend((sim.expired > 0).then(|| format!("{} memberships expired", sim.expired)));
-    let lost: u64 = sim.records.iter().filter(|r| matches!(r, Record::Probe(p) if p.fate == Fate::Lost)).count() as u64;
+    let lost: u64 = sim
+        .records
+        .iter()
+        .filter(|r| matches!(r, Record::Probe(p) if p.fate == Fate::Lost))
+        .count() as u64;
     found.extend((lost > 0).then(|| format!("{lost} probes lost in a network that loses none")));
     found
 }
@@ -77,7 +98,10 @@ pub fn leaving(seed: u64, fault: Planted) -> Vec<String> {
     sim.run(5 * S);
     sim.ok(r#""op":"task-stop","name":"x""#);
     sim.run(5 * S);
-    let mut found: Vec<String> = (0..3).filter(|pe| !sim.joined(*pe).is_empty()).map(|pe| format!("PE {pe} is still joined")).collect();
+    let mut found: Vec<String> = (0..3)
+        .filter(|pe| !sim.joined(*pe).is_empty())
+        .map(|pe| format!("PE {pe} is still joined"))
+        .collect();
     let before = sim.handed_down.clone();
     sim.ok(r#""op":"send-start","name":"y","group":"239.1.1.1","tunnel":"t1","probes":{"rate":"10pps","count":20}"#);
     sim.run(5 * S);
@@ -102,7 +126,9 @@ pub fn customers(seed: u64, fault: Planted) -> Vec<String> {
     let expected = Expected::of(&mut sim, "x");
     let mut found = contradictions(&mut sim, &expected);
     found.extend((sim.leaked > 0).then(|| format!("{} probes reached a CE", sim.leaked)));
-    let Answer::Overhead(overhead) = sim.ok(r#""op":"overhead""#) else { panic!() };
+    let Answer::Overhead(overhead) = sim.ok(r#""op":"overhead""#) else {
+        panic!()
+    };
     if overhead.customer_discarded.packets == 0 || overhead.customer_observed.packets > 0 {
         found.push(format!("{overhead:?}"));
     }
