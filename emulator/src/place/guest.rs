@@ -11,8 +11,9 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use super::doorbell::Doorbell;
 use super::shared_memory::{State, Window};
-use super::{DEFAULT_PROGRAM, Files, PROGRAM_ENTRY, Program, archive, doorbell};
+use super::{DEFAULT_PROGRAM, Files, PROGRAM_ENTRY, Program, archive};
 
 /// Finds a program by name.
 pub type Programs<'a> = &'a dyn Fn(&str) -> Option<Box<dyn Program>>;
@@ -37,24 +38,59 @@ pub fn init(programs: Programs) -> Result<std::convert::Infallible, String> {
     }
     system::mount_all()?;
     let window = system::open_window()?;
-    doorbell::open().map_err(|e| format!("could not get at the doorbell's port: {e}"))?;
-    if let Err(reason) = system::prepare(&window) {
-        give_up(&window, &reason);
+    let bell = Doorbell::open().map_err(|e| format!("could not get at the doorbell: {e}"))?;
+    let host = Host { window, bell };
+    if let Err(reason) = system::prepare(&host.window) {
+        give_up(&host, &reason);
     }
     // SAFETY: no thread has been started, so the child may do anything.
     match unsafe { fork() } {
-        Ok(ForkResult::Child) => work(&window, programs),
-        Ok(ForkResult::Parent { child }) => reap(&window, child),
-        Err(errno) => give_up(&window, &format!("could not start the worker: {errno}")),
+        Ok(ForkResult::Child) => work(&host, programs),
+        Ok(ForkResult::Parent { child }) => reap(&host, child),
+        Err(errno) => give_up(&host, &format!("could not start the worker: {errno}")),
     }
 }
 
 /// The worker's whole life.
-fn work(window: &Window, programs: Programs) -> ! {
-    if let Err(failure) = phases(window, programs) {
-        window.finish(failure.state, failure.message.as_bytes());
+fn work(host: &Host, programs: Programs) -> ! {
+    if let Err(failure) = phases(host, programs) {
+        host.window
+            .finish(failure.state, failure.message.as_bytes());
     }
-    stand_still()
+    host.stand_still()
+}
+
+/// The way to the host: the window, and the bell that stops the machine for the host to look at it.
+struct Host {
+    window: Window,
+    bell: Doorbell,
+}
+
+/// More virtual time than two instructions and a timer's interrupt take.
+const PAUSE_NS_MAX: u64 = 1_000_000;
+
+impl Host {
+    /// Stops the machine. It goes on in a fork, perhaps long after, with another window: what is in that must not have
+    /// been read before.
+    fn pause(&self, state: State) {
+        self.window.set_state(state);
+        let before = system::monotonic_ns();
+        self.bell.ring();
+        let passed = system::monotonic_ns().saturating_sub(before);
+        if passed > PAUSE_NS_MAX {
+            let text = format!(
+                "guest: {passed} ns passed in a pause: QEMU has kept a timer, runs may not repeat"
+            );
+            self.window.append_log(&text);
+        }
+    }
+
+    /// Everything is said: stops the machine until the host ends it.
+    fn stand_still(&self) -> ! {
+        loop {
+            self.bell.ring();
+        }
+    }
 }
 
 struct Failure {
@@ -62,7 +98,7 @@ struct Failure {
     message: String,
 }
 
-fn phases(window: &Window, programs: Programs) -> Result<(), Failure> {
+fn phases(host: &Host, programs: Programs) -> Result<(), Failure> {
     let guest = |message: String| Failure {
         state: State::GuestFailed,
         message,
@@ -75,30 +111,21 @@ fn phases(window: &Window, programs: Programs) -> Result<(), Failure> {
         state: State::RunFailed,
         message,
     };
-    pause(window, State::Booted);
-    let topology = archive::unpack(&window.topology()).map_err(guest)?;
+    host.pause(State::Booted);
+    let topology = archive::unpack(&host.window.topology()).map_err(guest)?;
     let mut program = choose(&topology, programs).map_err(build)?;
-    let mut log = |line: &str| window.append_log(line);
+    let mut log = |line: &str| host.window.append_log(line);
     guarded(|| program.build(&topology, &mut log)).map_err(build)?;
     drop(topology);
 
-    pause(window, State::Built);
-    let (seed, job) = window.job();
+    host.pause(State::Built);
+    let (seed, job) = host.window.job();
     system::reseed(seed).map_err(guest)?;
     let job = archive::unpack(&job).map_err(guest)?;
     let output = guarded(|| program.run(&job, &mut log)).map_err(run)?;
     let output = archive::pack(&output).map_err(run)?;
-    window.finish(State::Done, &output);
+    host.window.finish(State::Done, &output);
     Ok(())
-}
-
-/// Stops the machine. It goes on in a fork, perhaps long after, with another window: what is in that must not have been
-/// read before.
-fn pause(window: &Window, state: State) {
-    window.set_state(state);
-    let before = system::monotonic_ns();
-    doorbell::ring();
-    window.set_pause_gap_ns(system::monotonic_ns().saturating_sub(before));
 }
 
 fn choose(topology: &Files, programs: Programs) -> Result<Box<dyn Program>, String> {
@@ -127,32 +154,22 @@ fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 }
 
 /// Process 1 after its start: reaps whatever ends, and tells the host when the worker does.
-fn reap(window: &Window, worker: Pid) -> ! {
+fn reap(host: &Host, worker: Pid) -> ! {
     loop {
         match wait() {
             Ok(WaitStatus::Exited(pid, status)) if pid == worker => {
-                give_up(
-                    window,
-                    &format!("its worker ended with exit status {status}"),
-                );
+                give_up(host, &format!("its worker ended with exit status {status}"));
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == worker => {
-                give_up(window, &format!("its worker was ended by {signal}"));
+                give_up(host, &format!("its worker was ended by {signal}"));
             }
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => give_up(window, &format!("it lost its worker: {errno}")),
+            Err(errno) => give_up(host, &format!("it lost its worker: {errno}")),
         }
     }
 }
 
-fn give_up(window: &Window, reason: &str) -> ! {
-    window.finish(State::GuestFailed, reason.as_bytes());
-    stand_still()
-}
-
-/// Everything is said: stops the machine until the host ends it.
-fn stand_still() -> ! {
-    loop {
-        doorbell::ring();
-    }
+fn give_up(host: &Host, reason: &str) -> ! {
+    host.window.finish(State::GuestFailed, reason.as_bytes());
+    host.stand_still()
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::error::{LastWords, PlaceError};
+use super::error::{LAST_LINES, LastWords, PlaceError};
 use super::overlay;
 use super::qmp::{Qmp, QmpError};
 use super::shared_memory::{WINDOW_BYTES, Window};
@@ -62,6 +62,7 @@ pub struct Machine {
     stderr: File,
 }
 
+const PANIC: &str = "Kernel panic";
 const DEFAULT_PROGRAM: &str = "qemu-system-x86_64";
 /// The guest's clock starts here, whatever the time is.
 const EPOCH: &str = "2026-01-01T00:00:00";
@@ -211,7 +212,7 @@ impl Qemu {
             }),
             Err(error) => {
                 let words = LastWords {
-                    qemu: tail_of(&stderr),
+                    qemu: LastWords::tail(&end_of(&stderr)),
                     ..LastWords::default()
                 };
                 Err(guard.failed(error, words))
@@ -258,7 +259,7 @@ fn machine_arguments(memory_mib: u32) -> Vec<OsString> {
 fn kernel_arguments() -> String {
     let (name, value) = overlay::LIBRARY_PATH;
     format!(
-        "console=ttyS0 quiet panic=-1 nokaslr mitigations=off cryptomgr.notests \
+        "console=ttyS0 quiet panic=-1 nokaslr mitigations=off iomem=relaxed cryptomgr.notests \
          initcall_blacklist=load_system_certificate_list rdinit={} {name}={value} -- guest",
         overlay::INIT
     )
@@ -332,11 +333,11 @@ impl Machine {
     /// The ends of the guest's log and console, and of what QEMU wrote.
     pub fn last_words(&self) -> LastWords {
         let log = self.window.log_since(&mut 0);
-        let log = log[log.len().saturating_sub(super::error::LAST_LINES)..].to_vec();
+        let log = log[log.len().saturating_sub(LAST_LINES)..].to_vec();
         LastWords {
             log,
-            console: tail_of(&self.console),
-            qemu: tail_of(&self.stderr),
+            console: console_end(&self.console),
+            qemu: LastWords::tail(&end_of(&self.stderr)),
         }
     }
 }
@@ -380,10 +381,7 @@ impl Drop for Guard {
 
 fn ended(status: ExitStatus, words: LastWords) -> PlaceError {
     use std::os::unix::process::ExitStatusExt;
-    let panicked = words
-        .console
-        .iter()
-        .any(|line| line.contains("Kernel panic"));
+    let panicked = words.console.iter().any(|line| line.contains(PANIC));
     match (panicked, status.success()) {
         (true, _) => PlaceError::GuestPanic { words },
         (false, true) => PlaceError::EarlyExit { words },
@@ -418,13 +416,29 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
     child.try_wait().ok().flatten()
 }
 
-fn tail_of(file: &File) -> Vec<String> {
-    const ENOUGH: u64 = 16 << 10;
+/// The end of the console; of a kernel panic its beginning, which says why.
+fn console_end(file: &File) -> Vec<String> {
+    let text = end_of(file);
+    match text.find(PANIC) {
+        Some(at) => {
+            let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+            text[line..]
+                .lines()
+                .take(LAST_LINES)
+                .map(|line| line.trim_end().to_owned())
+                .collect()
+        }
+        None => LastWords::tail(&text),
+    }
+}
+
+fn end_of(file: &File) -> String {
+    const ENOUGH: u64 = 64 << 10;
     let length = file.metadata().map(|m| m.len()).unwrap_or(0);
     let start = length.saturating_sub(ENOUGH);
     let mut bytes = vec![0; (length - start) as usize];
     let count = file.read_at(&mut bytes, start).unwrap_or(0);
-    LastWords::tail(&String::from_utf8_lossy(&bytes[..count]))
+    String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 
 /// Reads a small file into memory files: the image's root and the overlay behind it.

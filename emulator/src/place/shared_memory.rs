@@ -14,7 +14,6 @@
 //! 56, 64       8, 8    output: offset, room                             host
 //! 72           8       output: length (a tar, or text when failed)      guest
 //! 80           8       log: bytes ever appended                         guest
-//! 88           8       virtual ns that passed across the pause          guest
 //! 4 KiB        1 MiB   log ring: UTF-8 lines, each ended by \n          guest
 //! 4 KiB+1 MiB  ...     topology, job, output, each on a page of its own
 //! ```
@@ -48,7 +47,6 @@ mod word {
     pub const OUTPUT: usize = 56;
     pub const OUTPUT_LENGTH: usize = 72;
     pub const LOG_HEAD: usize = 80;
-    pub const PAUSE_GAP: usize = 88;
 }
 
 /// How far the guest has come; it rings the doorbell after each change.
@@ -143,11 +141,6 @@ impl Window {
         self.copy(at, length)
     }
 
-    /// Virtual time that passed across the pause, nanoseconds.
-    pub fn pause_gap_ns(&self) -> u64 {
-        self.get(word::PAUSE_GAP)
-    }
-
     /// Whole log lines appended since `cursor`, which moves on. Lines overwritten before they were read are counted.
     pub fn log_since(&self, cursor: &mut u64) -> Vec<String> {
         let head = self.get(word::LOG_HEAD);
@@ -227,11 +220,6 @@ impl Window {
     /// Says how far the guest has come; the host does so for a fork, whose window is new.
     pub fn set_state(&self, state: State) {
         self.set(word::STATE, state as u64);
-    }
-
-    /// Records how much virtual time passed across the pause.
-    pub fn set_pause_gap_ns(&self, gap_ns: u64) {
-        self.set(word::PAUSE_GAP, gap_ns);
     }
 
     // ---- both ----

@@ -56,7 +56,6 @@ pub fn labs_made_apart() {
     });
     let [first, again, other] = &outputs[0];
     assert_eq!(first, again, "two forks of one lab");
-    assert_eq!(outputs[0], outputs[1], "forks of two labs made apart");
     assert_ne!(
         arrivals(first),
         arrivals(other),
