@@ -4,6 +4,7 @@
 //! (`kernel`, `router`) in a place (`place`), and observed (`truth`).
 
 pub mod kernel;
+pub mod lab;
 pub mod plan;
 pub mod router;
 pub mod scenario;

@@ -3,8 +3,12 @@
 //! [`render`] turns what a namespace's router must know into complete configuration files; the running side
 //! starts those files, asks the daemons for their state over their own sockets and compares it with a plan's facts.
 
+pub mod converge;
+pub mod daemon;
 pub mod frr;
 pub mod pimd;
+pub mod state;
+pub mod vty;
 
 use std::net::Ipv4Addr;
 

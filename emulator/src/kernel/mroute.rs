@@ -23,14 +23,26 @@ pub struct Mroute {
 
 /// All entries, ordered by group and source.
 pub fn read(namespace: &Netns) -> Result<Vec<Mroute>, KernelError> {
-    let text = |name: &str| {
-        // /proc/net follows the process; this thread alone has entered the namespace.
-        let path = format!("/proc/thread-self/net/{name}");
-        namespace
-            .inside(|| fs::read_to_string(&path))?
-            .map_err(|e| namespace.error(format!("read {name}"), e))
-    };
-    Ok(parse(&text("ip_mr_vif")?, &text("ip_mr_cache")?))
+    Ok(parse(
+        &table(namespace, "ip_mr_vif")?,
+        &table(namespace, "ip_mr_cache")?,
+    ))
+}
+
+/// Numbers and names of the interfaces that take part in multicast routing.
+pub fn vifs(namespace: &Netns) -> Result<Vec<(usize, String)>, KernelError> {
+    let text = table(namespace, "ip_mr_vif")?;
+    let found = text.lines().filter_map(parse_vif);
+    Ok(found
+        .map(|(number, name)| (number, name.to_owned()))
+        .collect())
+}
+
+fn table(namespace: &Netns, name: &str) -> Result<String, KernelError> {
+    // /proc/net follows the process; this thread alone has entered the namespace.
+    let path = format!("/proc/thread-self/net/{name}");
+    let text = namespace.inside(|| fs::read_to_string(&path))?;
+    text.map_err(|e| namespace.error(format!("read {name}"), e))
 }
 
 /// Both tables' text; lines that are not understood are left out.

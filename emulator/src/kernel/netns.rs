@@ -10,8 +10,8 @@ use netns_rs::NetNs;
 
 use super::{KernelError, netlink::Netlink};
 
-/// First index given to a device of ours; below are `lo` and the fallback tunnels that the kernel makes.
-const FIRST_INDEX: u32 = 10;
+/// First index given to a device of ours; far above `lo`, the fallback tunnels and the register devices that the kernel numbers.
+const FIRST_INDEX: u32 = 100;
 
 /// A network namespace that is removed when dropped.
 #[derive(Debug)]

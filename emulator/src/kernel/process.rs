@@ -21,7 +21,7 @@ use nix::{
     },
     unistd::{Pid, setpgid},
 };
-use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{KernelError, Netns};
 
@@ -112,7 +112,10 @@ impl Process {
 
     /// Waits for its end.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
-        let watch = AsyncFd::new(pidfd(self.child.id())?)?;
+        // SAFETY: the descriptor is open, and the watch owns it until it is dropped.
+        let watch = unsafe {
+            AsyncFd::register_with_interest(pidfd(self.child.id())?, Interest::READABLE)
+        }?;
         while self.child.try_wait()?.is_none() {
             watch.readable().await?.clear_ready();
         }

@@ -1,0 +1,229 @@
+//! A running lab: what a plan says, built in this kernel; then changed, asked and taken down.
+//!
+//! Every link is a *wire*: both its ends are veth pairs into one namespace, the wire room, where what arrives at one
+//! end is redirected to the other. Impairments, link states and taps all live there, out of every router's reach.
+
+mod build;
+mod change;
+mod observe;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+pub use crate::kernel::{Process, process::Ended};
+use crate::{
+    kernel::{KernelError, Netns, process::Mounts},
+    plan::{Plan, Wire},
+    router::{
+        converge::{self, ConvergeError},
+        daemon::Daemons,
+    },
+};
+
+/// Name of the wire room's namespace.
+pub const WIRE_ROOM: &str = "wires";
+
+/// Longest convergence, in the lab's time: pimd alone needs half a minute.
+const CONVERGENCE: Duration = Duration::from_secs(180);
+
+/// What goes wrong in a lab. Always the lab's fault, never the monitor's.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The routers did not come up.
+    #[error(transparent)]
+    Converge(#[from] ConvergeError),
+    /// A name that the plan does not have.
+    #[error("there is no {kind} {name:?} in this lab; there are: {known}")]
+    Unknown {
+        /// Wire, tunnel, node or namespace.
+        kind: &'static str,
+        /// As asked for.
+        name: String,
+        /// What exists.
+        known: String,
+    },
+    /// A step that does not fit the lab's state.
+    #[error("cannot {attempted}: {found}")]
+    Refused {
+        /// What was attempted.
+        attempted: String,
+        /// What stands against it.
+        found: String,
+    },
+}
+
+/// A lab that is up. Dropping it takes everything down.
+#[derive(Debug)]
+pub struct Lab {
+    // Dropped in this order: processes, then the namespaces they are in.
+    routers: BTreeMap<String, Daemons>,
+    namespaces: BTreeMap<String, Netns>,
+    wire_room: Netns,
+    plan: Plan,
+    folder: PathBuf,
+}
+
+impl Lab {
+    /// Builds everything that is there from the start, and starts the routers. Needs root and a tokio runtime with
+    /// I/O and time on this thread.
+    pub async fn up(plan: &Plan, log: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
+        Self::up_as("", plan, log).await
+    }
+
+    /// The same with a prefix to all namespaces: how labs share a native host.
+    pub async fn up_as(
+        prefix: &str,
+        plan: &Plan,
+        log: &mut dyn FnMut(&str),
+    ) -> Result<Self, LabError> {
+        let mut lab = build::network(prefix, plan).await?;
+        log(&format!(
+            "built {} namespaces, {} wires, {} GRE devices",
+            lab.namespaces.len(),
+            plan.wires.len(),
+            plan.gre.iter().filter(|g| g.present).count()
+        ));
+        lab.start_routers().await?;
+        log(&format!(
+            "started the routers of {} namespaces",
+            lab.routers.len()
+        ));
+        Ok(lab)
+    }
+
+    /// Waits until every fact of the plan holds.
+    pub async fn converge(&mut self, log: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        Ok(converge::until(
+            &self.plan.converged,
+            &self.namespaces,
+            &mut self.routers,
+            CONVERGENCE,
+            log,
+        )
+        .await?)
+    }
+
+    /// Takes everything down; dropping does the same.
+    pub fn down(self) {}
+
+    /// What is built here.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The wire room, for the taps: setns(2) there, and all wires are in sight.
+    pub fn wire_room(&self) -> Result<OwnedFd, LabError> {
+        self.wire_room
+            .open()
+            .map_err(|e| self.wire_room.error("open the wire room", e).into())
+    }
+
+    /// A namespace's descriptor by its name in the plan, for setns(2).
+    pub fn open_namespace(&self, name: &str) -> io::Result<OwnedFd> {
+        let namespace = self
+            .namespace(name)
+            .map_err(|e| io::Error::new(io::ErrorKind::NotFound, e.to_string()))?;
+        namespace.open()
+    }
+
+    /// Runs something inside a namespace, on this thread.
+    pub fn enter<T>(&self, name: &str, run: impl FnOnce() -> T) -> Result<T, LabError> {
+        Ok(self.namespace(name)?.inside(run)?)
+    }
+
+    /// Starts a process in a namespace, its output appended to `log`. It is killed when dropped.
+    pub fn spawn(&self, name: &str, command: Command, log: &Path) -> Result<Process, LabError> {
+        Ok(Process::spawn(
+            self.namespace(name)?,
+            command,
+            Mounts::Shared,
+            log,
+        )?)
+    }
+
+    fn namespace(&self, name: &str) -> Result<&Netns, LabError> {
+        let found = self.namespaces.get(name);
+        found.ok_or_else(|| unknown("namespace", name, self.namespaces.keys()))
+    }
+
+    fn wire(&self, name: &str) -> Result<(usize, &Wire), LabError> {
+        let mut wires = self.plan.wires.iter().enumerate();
+        wires
+            .find(|(_, w)| w.name == name)
+            .ok_or_else(|| unknown("link", name, self.plan.wires.iter().map(|w| &w.name)))
+    }
+
+    async fn start_routers(&mut self) -> Result<(), LabError> {
+        for router in &self.plan.routers {
+            let namespace = self.namespace(&router.namespace)?;
+            let daemons = Daemons::prepare(namespace, router, &self.folder)?;
+            self.routers.insert(router.namespace.clone(), daemons);
+        }
+        let all: Vec<String> = self.routers.keys().cloned().collect();
+        self.start_daemons(&all).await
+    }
+
+    /// Step by step for all together: each waits for its own zebra only as long as all zebras take.
+    async fn start_daemons(&mut self, names: &[String]) -> Result<(), LabError> {
+        let (namespaces, routers) = (&self.namespaces, &mut self.routers);
+        for name in names {
+            if let (Some(namespace), Some(daemons)) = (namespaces.get(name), routers.get_mut(name))
+            {
+                daemons.start_first(namespace)?;
+            }
+        }
+        for name in names {
+            if let (Some(namespace), Some(daemons)) = (namespaces.get(name), routers.get_mut(name))
+            {
+                daemons.start_rest(namespace).await?;
+            }
+        }
+        for name in names {
+            if let (Some(namespace), Some(daemons)) = (namespaces.get(name), routers.get_mut(name))
+            {
+                daemons.settle(namespace).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.routers.clear();
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::debug!(%error, "the routers' folder stays");
+        }
+    }
+}
+
+fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a String>,
+) -> LabError {
+    let known = known
+        .into_iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    LabError::Unknown {
+        kind,
+        name: name.to_owned(),
+        known,
+    }
+}
+
+/// The wire room's device at a wire's first (`a`) or second (`b`) end.
+pub fn wire_device(wire: usize, side: char) -> String {
+    format!("w{wire}{side}")
+}

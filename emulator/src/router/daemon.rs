@@ -1,0 +1,413 @@
+//! A namespace's routing daemons: started in order from a plan's configurations, asked, killed, started again.
+
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::Signal,
+    unistd::{Group, User, chown},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{pimd, state::RouterState, vty};
+use crate::{
+    kernel::{KernelError, Netns, Process, mroute, process::Mounts, route},
+    plan::{Daemon, DaemonProgram, Router},
+};
+
+/// How long a daemon may take to open its socket, in the lab's time. Under emulation a start costs whole
+/// seconds of processor time, and all of a lab's daemons start at once.
+const START_PATIENCE: Duration = Duration::from_secs(180);
+/// Between two looks for something that a starting daemon makes.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The daemons of one namespace.
+#[derive(Debug)]
+pub struct Daemons {
+    router: Router,
+    folder: PathBuf,
+    running: Vec<(DaemonProgram, Process)>,
+}
+
+impl Daemons {
+    /// Writes the configurations below `folder`. Nothing is started.
+    pub fn prepare(namespace: &Netns, router: &Router, folder: &Path) -> Result<Self, KernelError> {
+        let folder = folder.join(namespace.name());
+        let this = Self {
+            router: router.clone(),
+            folder,
+            running: Vec::new(),
+        };
+        this.write()
+            .map_err(|e| namespace.error("write the routers' configurations", e))?;
+        Ok(this)
+    }
+
+    fn write(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        give_to_frr(&self.folder)?;
+        for daemon in &self.router.daemons {
+            let path = self.path(daemon.program, "conf");
+            fs::write(&path, &daemon.config)?;
+            give_to_frr(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Starts zebra, the others' way to the kernel's routes.
+    pub fn start_first(&mut self, namespace: &Netns) -> Result<(), KernelError> {
+        self.start_where(namespace, |program| program == DaemonProgram::Zebra)
+    }
+
+    /// Starts the rest, once zebra listens.
+    pub async fn start_rest(&mut self, namespace: &Netns) -> Result<(), KernelError> {
+        if self.is_running(DaemonProgram::Zebra) {
+            self.appears(namespace, &self.folder.join("zserv.api"))
+                .await?;
+        }
+        self.start_where(namespace, |program| program != DaemonProgram::Zebra)
+    }
+
+    /// Waits until all can be asked, and gives them what they cannot take from a file.
+    pub async fn settle(&mut self, namespace: &Netns) -> Result<(), KernelError> {
+        for (program, _) in &self.running {
+            if *program != DaemonProgram::Pimd {
+                self.appears(namespace, &self.path(*program, "vty")).await?;
+            }
+        }
+        self.replay_joins(namespace).await
+    }
+
+    /// SIGKILL to all; the kernel drops the multicast state that they held.
+    pub fn kill(&mut self) {
+        self.running.clear();
+        // A new zebra must not be taken for the old one.
+        for name in ["zserv.api", "zebra.vty", "ospfd.vty", "pimd.vty"] {
+            let _ = fs::remove_file(self.folder.join(name));
+        }
+    }
+
+    /// The first daemon that has ended by itself, in words.
+    pub fn casualty(&mut self) -> Option<String> {
+        let log = |program| self.folder.join(format!("{}.log", file_name(program)));
+        self.running.iter_mut().find_map(|(program, process)| {
+            let status = process.ended()?;
+            let last = fs::read_to_string(log(*program)).unwrap_or_default();
+            let last = last
+                .lines()
+                .next_back()
+                .unwrap_or("nothing in its log")
+                .to_owned();
+            Some(format!(
+                "{} of {} ended ({status}): {last}",
+                file_name(*program),
+                self.router.namespace
+            ))
+        })
+    }
+
+    /// Lets troglobit's pimd, which reads the list of interfaces once, look at it again. FRR sees changes by itself.
+    pub fn interfaces_changed(&self) -> io::Result<()> {
+        let pimd = self
+            .running
+            .iter()
+            .find(|(program, _)| *program == DaemonProgram::Pimd);
+        pimd.map_or(Ok(()), |(_, process)| process.signal(Signal::SIGHUP))
+    }
+
+    /// Asks the daemons and the kernel. What cannot be asked yet is absent.
+    pub async fn state(&self, namespace: &Netns) -> Result<RouterState, KernelError> {
+        let mut state = RouterState {
+            routes: route::prefixes(namespace).await?.into_iter().collect(),
+            mroutes: mroute::read(namespace)?,
+            ..RouterState::default()
+        };
+        for (program, process) in &self.running {
+            match program {
+                DaemonProgram::Zebra => {}
+                DaemonProgram::Ospfd => {
+                    state.ospf_full = super::state::frr_ospf_full(
+                        &self.ask(*program, "show ip ospf neighbor json").await,
+                    );
+                }
+                DaemonProgram::FrrPimd => {
+                    state.pim_neighbors = super::state::frr_pim_neighbors(
+                        &self.ask(*program, "show ip pim neighbor json").await,
+                    );
+                    state.rps = super::state::frr_rps(
+                        &self.ask(*program, "show ip pim rp-info json").await,
+                    );
+                }
+                DaemonProgram::Pimd => {
+                    let dump = pimd_dump(process).await.unwrap_or_default();
+                    state.pim_neighbors = pimd::neighbors(&dump, &mroute::vifs(namespace)?);
+                    state.rps = pimd::reachable_rps(self.config(*program), &state.routes);
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// Configurations, logs, and the state in the daemons' own words: file name and content.
+    pub async fn papers(&self, namespace: &Netns) -> Result<Vec<(String, Vec<u8>)>, KernelError> {
+        let mut papers = Vec::new();
+        for Daemon { program, config } in &self.router.daemons {
+            papers.push((
+                format!("{}.conf", file_name(*program)),
+                config.clone().into_bytes(),
+            ));
+            let log = fs::read(self.path(*program, "log")).unwrap_or_default();
+            papers.push((format!("{}.log", file_name(*program)), log));
+        }
+        let mut text = String::new();
+        for (program, process) in &self.running {
+            for question in questions(*program) {
+                text += &format!(
+                    "# {}: {question}\n{}\n",
+                    file_name(*program),
+                    self.ask(*program, question).await
+                );
+            }
+            if *program == DaemonProgram::Pimd {
+                text += &format!("# pimd\n{}\n", pimd_dump(process).await.unwrap_or_default());
+            }
+        }
+        text += "# kernel multicast forwarding\n";
+        for entry in mroute::read(namespace)? {
+            let incoming = entry.incoming.as_deref().unwrap_or("unresolved");
+            text += &format!(
+                "({}, {}) from {incoming} to {}\n",
+                entry.source,
+                entry.group,
+                entry.outgoing.join(" ")
+            );
+        }
+        papers.push(("state.txt".to_owned(), text.into_bytes()));
+        Ok(papers)
+    }
+
+    /// An answer, or the reason why there is none: for people, and nothing that a parser would take for an answer.
+    async fn ask(&self, program: DaemonProgram, question: &str) -> String {
+        vty::command(&self.path(program, "vty"), question)
+            .await
+            .unwrap_or_else(|e| format!("% {e}"))
+    }
+
+    fn start_where(
+        &mut self,
+        namespace: &Netns,
+        wanted: impl Fn(DaemonProgram) -> bool,
+    ) -> Result<(), KernelError> {
+        for Daemon { program, .. } in &self.router.daemons {
+            if wanted(*program) {
+                let (command, mounts) = self.command(*program);
+                let process =
+                    Process::spawn(namespace, command, mounts, &self.path(*program, "log"))?;
+                self.running.push((*program, process));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&self, program: DaemonProgram) -> (Command, Mounts) {
+        let config = self.path(program, "conf");
+        if program == DaemonProgram::Pimd {
+            let mut command = Command::new("/usr/sbin/pimd");
+            command.args(["-f", "-s", "info", "-c"]).arg(config);
+            return (command, Mounts::PrivateRun);
+        }
+        let mut command = Command::new(Path::new("/usr/lib/frr").join(file_name(program)));
+        command
+            .arg("-f")
+            .arg(config)
+            .arg("-i")
+            .arg(self.path(program, "pid"));
+        // All sockets in the namespace's own folder: daemons of many routers share one file system.
+        command
+            .arg("-z")
+            .arg(self.folder.join("zserv.api"))
+            .arg("--vty_socket")
+            .arg(&self.folder)
+            .args(["-P", "0"]);
+        (command, Mounts::Shared)
+    }
+
+    /// FRR reads its file before it knows the interfaces, and then cannot join a group on one: what the file says
+    /// of `ip igmp join` is said again when it can be done.
+    async fn replay_joins(&self, namespace: &Netns) -> Result<(), KernelError> {
+        let Some(daemon) = self
+            .router
+            .daemons
+            .iter()
+            .find(|d| d.program == DaemonProgram::FrrPimd)
+        else {
+            return Ok(());
+        };
+        let socket = self.path(DaemonProgram::FrrPimd, "vty");
+        for join in joins(&daemon.config) {
+            let deadline = Instant::now() + START_PATIENCE;
+            loop {
+                let said = say_join(&socket, &join).await;
+                match said {
+                    Ok(true) => break,
+                    said if Instant::now() > deadline => {
+                        let found = said.map_or_else(
+                            |e| e.to_string(),
+                            |_| "it is not in the router's list".to_owned(),
+                        );
+                        return Err(namespace.error(
+                            format!(
+                                "join ({}, {}) on {}",
+                                join.source, join.group, join.interface
+                            ),
+                            found,
+                        ));
+                    }
+                    _ => sleep(LOOK_AGAIN).await,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn appears(&self, namespace: &Netns, socket: &Path) -> Result<(), KernelError> {
+        let deadline = Instant::now() + START_PATIENCE;
+        while !socket.exists() {
+            if Instant::now() > deadline {
+                let log = fs::read_to_string(socket.with_extension("log")).unwrap_or_default();
+                let last = log
+                    .lines()
+                    .next_back()
+                    .unwrap_or("no line in its log")
+                    .to_owned();
+                return Err(
+                    namespace.error(format!("wait for the socket {}", socket.display()), last)
+                );
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    fn config(&self, program: DaemonProgram) -> &str {
+        let daemon = self.router.daemons.iter().find(|d| d.program == program);
+        daemon.map_or("", |d| &d.config)
+    }
+
+    fn is_running(&self, program: DaemonProgram) -> bool {
+        self.running.iter().any(|(p, _)| *p == program)
+    }
+
+    fn path(&self, program: DaemonProgram, extension: &str) -> PathBuf {
+        self.folder
+            .join(format!("{}.{extension}", file_name(program)))
+    }
+}
+
+/// A line `ip igmp join GROUP SOURCE` and the interface under which it stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Join {
+    interface: String,
+    group: Ipv4Addr,
+    source: Ipv4Addr,
+}
+
+fn joins(config: &str) -> Vec<Join> {
+    let mut interface = "";
+    let mut found = Vec::new();
+    for line in config.lines() {
+        if let Some(name) = line.strip_prefix("interface ") {
+            interface = name.trim();
+        } else if let Some(rest) = line.trim().strip_prefix("ip igmp join ") {
+            let mut words = rest.split_whitespace().map(str::parse);
+            if let (Some(Ok(group)), Some(Ok(source))) = (words.next(), words.next()) {
+                found.push(Join {
+                    interface: interface.to_owned(),
+                    group,
+                    source,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// True: the router has it now.
+async fn say_join(socket: &Path, join: &Join) -> io::Result<bool> {
+    let interface = format!("interface {}", join.interface);
+    let line = format!("ip igmp join {} {}", join.group, join.source);
+    // Refused as long as the interface is unknown; asking shows it.
+    let _ = vty::commands(
+        socket,
+        &["enable", "configure terminal", &interface, &line, "end"],
+    )
+    .await;
+    let list = vty::command(socket, "show ip igmp join").await?;
+    let (group, source) = (join.group.to_string(), join.source.to_string());
+    // Interface, its address, source, group.
+    Ok(list
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .any(|words| {
+            words.first() == Some(&join.interface.as_str())
+                && [group.as_str(), &source].iter().all(|w| words.contains(w))
+        }))
+}
+
+fn questions(program: DaemonProgram) -> &'static [&'static str] {
+    match program {
+        DaemonProgram::Zebra => &["show ip route"],
+        DaemonProgram::Ospfd => &["show ip ospf neighbor"],
+        DaemonProgram::FrrPimd => &[
+            "show ip pim neighbor",
+            "show ip pim rp-info",
+            "show ip igmp groups",
+            "show ip pim upstream",
+            "show ip mroute",
+        ],
+        DaemonProgram::Pimd => &[],
+    }
+}
+
+fn file_name(program: DaemonProgram) -> &'static str {
+    match program {
+        DaemonProgram::Zebra => "zebra",
+        DaemonProgram::Ospfd => "ospfd",
+        DaemonProgram::FrrPimd | DaemonProgram::Pimd => "pimd",
+    }
+}
+
+/// FRR's daemons drop to their own user and must be able to write where their sockets are.
+fn give_to_frr(path: &Path) -> io::Result<()> {
+    let user = User::from_name("frr")?.map(|u| u.uid);
+    let group = Group::from_name("frr")?.map(|g| g.gid);
+    Ok(chown(path, user, group)?)
+}
+
+/// pimd writes its tables to a file in its own /run when it gets SIGUSR1.
+async fn pimd_dump(process: &Process) -> io::Result<String> {
+    let folder = PathBuf::from(format!("/proc/{}/root/run/pimd", process.pid()));
+    for old in fs::read_dir(&folder)?.flatten() {
+        fs::remove_file(old.path())?;
+    }
+    process.signal(Signal::SIGUSR1)?;
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline {
+        sleep(LOOK_AGAIN).await;
+        for file in fs::read_dir(&folder)?.flatten() {
+            let text = fs::read_to_string(file.path())?;
+            if text.contains("Number of Cache MIRRORs") {
+                return Ok(text);
+            }
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "pimd wrote no tables",
+    ))
+}
