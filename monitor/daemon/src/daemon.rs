@@ -1,7 +1,7 @@
 //! Being the monitor: everything opened in order, driven, and closed in order.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use vmscope_core::config::{Config, LogLevel};
 use vmscope_core::fault::Planted;
@@ -29,11 +29,13 @@ const FAULT: &str = "VMSCOPE_FAULT";
 pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
     let outcome = read_config(&arguments.config).and_then(|config| {
         log_to_stderr(arguments.log.map_or(config.log, LogLevel::from));
-        let prepared = prepare(&arguments.config, config)?;
+        let recipe = Recipe::new(&arguments.config, config)?;
+        // Whether the configuration makes sense is known before anything is opened.
+        recipe.begin()?;
         if arguments.check {
             Ok(())
         } else {
-            serve(prepared, socket)
+            serve(&recipe, socket)
         }
     });
     match outcome {
@@ -73,11 +75,56 @@ fn log_to_stderr(level: LogLevel) {
     let _ = logger.try_init();
 }
 
-/// A configuration, and a session in which all of it is in force.
-struct Prepared {
+/// What a run of the monitor is made from.
+struct Recipe {
+    path: PathBuf,
     config: Config,
-    session: Session,
-    number: u32,
+    options: Options,
+}
+
+impl Recipe {
+    fn new(path: &Path, config: Config) -> Result<Recipe, StartError> {
+        let options = Options {
+            session: rand::random(),
+            seed: rand::random(),
+            probe_port: config.probe_port,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fault: planted().map_err(|problem| bad_config(path, problem))?,
+            ..Options::default()
+        };
+        Ok(Recipe {
+            path: path.to_owned(),
+            config,
+            options,
+        })
+    }
+
+    /// A session, begun now, in which all of the configuration is in force.
+    fn begin(&self) -> Result<Session, StartError> {
+        let now = clock::now();
+        let mut session = Session::new(now, self.options.clone());
+        let loaded = session.load(now, &self.config);
+        loaded.map_err(|refusal| bad_config(&self.path, refusal.to_string()))?;
+        Ok(session)
+    }
+
+    fn start(&self, interface: &Interface, stamps: &StampClock) -> SessionStart {
+        SessionStart {
+            session: self.options.session,
+            version: self.options.version.clone(),
+            interface: interface.name.clone(),
+            probe_port: self.config.probe_port,
+            at_ns: clock::now(),
+            realtime_minus_monotonic_ns: stamps.offset_ns(),
+        }
+    }
+}
+
+fn bad_config(path: &Path, problem: String) -> StartError {
+    StartError::Config {
+        path: path.to_owned(),
+        problem,
+    }
 }
 
 fn read_config(path: &Path) -> Result<Config, StartError> {
@@ -85,44 +132,11 @@ fn read_config(path: &Path) -> Result<Config, StartError> {
         path: path.to_owned(),
         source,
     })?;
-    Config::from_toml(&text).map_err(|error| StartError::Config {
-        path: path.to_owned(),
-        problem: error.to_string(),
-    })
+    Config::from_toml(&text).map_err(|error| bad_config(path, error.to_string()))
 }
 
-fn prepare(path: &Path, config: Config) -> Result<Prepared, StartError> {
-    let problem = |problem: String| StartError::Config {
-        path: path.to_owned(),
-        problem,
-    };
-    let number = rand::random();
-    let options = Options {
-        session: number,
-        seed: rand::random(),
-        probe_port: config.probe_port,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        fault: planted().map_err(problem)?,
-        ..Options::default()
-    };
-    let now = clock::now();
-    let mut session = Session::new(now, options);
-    session
-        .load(now, &config)
-        .map_err(|refusal| problem(refusal.to_string()))?;
-    Ok(Prepared {
-        config,
-        session,
-        number,
-    })
-}
-
-fn serve(prepared: Prepared, socket: &Path) -> Result<(), StartError> {
-    let Prepared {
-        config,
-        session,
-        number,
-    } = prepared;
+fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
+    let config = &recipe.config;
     let name = config
         .interface
         .as_deref()
@@ -133,37 +147,28 @@ fn serve(prepared: Prepared, socket: &Path) -> Result<(), StartError> {
     let _hears = HearsAllMulticast::on(&interface)
         .map_err(StartError::socket("hear all multicast on the interface"))?;
     let steps = StepWatch::new().map_err(StartError::socket("watch the wall clock"))?;
-    let stamps = stamp_clock(session.fault());
+    let stamps = stamp_clock(recipe.options.fault);
 
     let (mailbox, inbox) = mailbox().map_err(StartError::socket("make an event descriptor"))?;
     let socket = ControlSocket::open(config.socket.as_deref().unwrap_or(socket), mailbox)?;
-    let start = SessionStart {
-        session: number,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        interface: interface.name.clone(),
-        probe_port: config.probe_port,
-        at_ns: clock::now(),
-        realtime_minus_monotonic_ns: stamps.offset_ns(),
-    };
-    let outcome = open_database(&config, &start)
+    let begun = open_database(config, &recipe.start(&interface, &stamps))
         .map_err(StartError::from)
-        .and_then(|writer| {
-            tracing::info!(
-                "session {number} on {}, {} tunnels",
-                interface.name,
-                config.tunnels.len()
-            );
-            let journal = Journal::new(writer, config.log_probes);
-            driver::run(Parts {
-                session,
-                capture,
-                transmitter,
-                stamps,
-                steps,
-                inbox,
-                journal,
-            })
-        });
+        // Last of all: from here on, tasks send and warm up.
+        .and_then(|writer| Ok((writer, recipe.begin()?)));
+    let outcome = begun.and_then(|(writer, session)| {
+        let (number, tunnels) = (recipe.options.session, config.tunnels.len());
+        tracing::info!("session {number} on {}, {tunnels} tunnels", interface.name);
+        let journal = Journal::new(writer, config.log_probes);
+        driver::run(Parts {
+            session,
+            capture,
+            transmitter,
+            stamps,
+            steps,
+            inbox,
+            journal,
+        })
+    });
     socket.close();
     outcome
 }

@@ -96,7 +96,7 @@ impl Client {
                 0,
                 ErrorCode::Malformed,
                 "the line is not UTF-8, and was skipped".to_owned(),
-                "send one JSON object a line: {\"id\":1,\"op\":\"status\"}",
+                "send one JSON object a line: {\"id\":1,\"request\":{\"op\":\"status\"}}",
             ),
         };
         let line = line_of(&reply)?;
