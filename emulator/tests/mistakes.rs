@@ -289,6 +289,8 @@ fn traffic_and_tasks() {
         ("senders = [\"a*\"]", "senders = [\"a1\", \"a3\"]"),
         ("senders = [\"a*\"]", "senders = [\"b\"]"),
         ("rate = \"20/s\"", "rate = \"20/s\"\nstop = \"29s\""),
+        ("rate = \"20/s\"", "rate = \"20/s\"\nstart = \"event\""),
+        ("rate = \"20/s\"", "rate = \"20/s\"\nstart = \"soon\""),
         ("rate = \"20/s\"", "rate = \"20/s\"\nwarmup = \"28s\""),
         ("MON = { role = \"monitor\" }", "MON = { role = \"host\" }"),
     ]));

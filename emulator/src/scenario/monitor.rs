@@ -58,8 +58,8 @@ pub struct Task {
     /// TTL of the inner packet.
     #[serde(default = "default_ttl")]
     pub ttl: u8,
-    /// Started this long after the start of the run; None: only by a timeline event.
-    #[serde(default = "at_once")]
+    /// Started this long after the start of the run; None, written `"event"`: only by a timeline event.
+    #[serde(default = "at_once", with = "start_text")]
     pub start: Option<Span>,
     /// Stopped then; None: `loss_timeout` plus one second before the end of the run.
     #[serde(default)]
@@ -80,6 +80,36 @@ fn default_loss_timeout() -> Span {
 
 fn default_ttl() -> u8 {
     64
+}
+
+/// `"5s"`, or `"event"`.
+mod start_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Span;
+
+    const EVENT: &str = "event";
+
+    pub(super) fn serialize<S: Serializer>(
+        start: &Option<Span>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match start {
+            Some(span) => serializer.collect_str(span),
+            None => serializer.serialize_str(EVENT),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Span>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == EVENT {
+            Ok(None)
+        } else {
+            text.parse().map(Some).map_err(D::Error::custom)
+        }
+    }
 }
 
 fn at_once() -> Option<Span> {

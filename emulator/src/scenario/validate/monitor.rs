@@ -1,7 +1,7 @@
 //! What the monitor is told to do.
 
 use super::Checker;
-use crate::scenario::{Span, Task, names};
+use crate::scenario::{Action, Span, Task, names};
 
 impl Checker<'_> {
     pub(super) fn monitor(&mut self) {
@@ -132,6 +132,15 @@ impl Checker<'_> {
 
     fn task_times(&mut self, path: &str, task: &Task) {
         let scenario = self.scenario;
+        let starts = |action: &Action| matches!(action, Action::TaskStart { task: name } if *name == task.name);
+        if task.start.is_none() && !scenario.timeline.iter().any(|event| starts(&event.action)) {
+            let remedy = "add an event with `do = \"task-start\"`, or give a time";
+            self.wrong(
+                &format!("{path}.start"),
+                format!("`{}` is never started", task.name),
+                remedy,
+            );
+        }
         let start = task.start.unwrap_or_default();
         self.within_run(path, start, task.stop);
         let stop = scenario.task_stop(task);
