@@ -3,6 +3,7 @@
 //! Each case is a good scenario with one edit. The snapshots are for people: read them after accepting.
 
 use mvpnlab_emulator::scenario::Scenario;
+use proptest::prelude::*;
 
 const GOOD: &str = r#"
 title = "Two sites"
@@ -348,4 +349,24 @@ fn timeline_and_expectations() {
 fn a_scenario_that_expects_nothing() {
     let text = &GOOD[..GOOD.find("[[expect]]").expect("it has one")];
     assert_reads!(Scenario::parse("empty.toml", text).unwrap_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever is typed, the answer is a scenario or a place within the file.
+    #[test]
+    fn no_edit_panics(at in 0..GOOD.len(), cut in 0..40usize, paste in "[ -~\n\u{e9}]{0,12}") {
+        let end = (at + cut).min(GOOD.len());
+        let edited = format!("{}{paste}{}", &GOOD[..at], &GOOD[end..]);
+        if let Err(error) = Scenario::parse("edited.toml", &edited) {
+            prop_assert!(!error.problems.is_empty());
+            for problem in &error.problems {
+                prop_assert!(problem.line <= edited.lines().count() + 1);
+                let line = edited.lines().nth(problem.line - 1).unwrap_or("");
+                prop_assert_eq!(problem.text.as_str(), line.trim_end());
+                prop_assert!(problem.column <= line.chars().count() + 1);
+            }
+        }
+    }
 }

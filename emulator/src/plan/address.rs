@@ -100,7 +100,7 @@ fn cidr(octets: [u8; 4], prefix: u8) -> Cidr {
     }
 }
 
-/// Scenarios are bounded by validation (16,383 links, 254 MVPNs, 254 sites, 62 hosts a site); beyond it addresses repeat.
+/// Validation bounds scenarios to what these ranges hold; beyond it addresses would repeat.
 fn low(n: usize) -> u8 {
     (n & 0xff) as u8
 }

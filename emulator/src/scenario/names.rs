@@ -194,3 +194,93 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
         None => pattern == name,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        let text = r#"
+title = "x"
+duration = "30s"
+[backbone]
+rp = "P"
+[nodes]
+MON = { role = "monitor" }
+P = { role = "p" }
+[[link]]
+ends = "MON-P"
+[[tunnel]]
+name = "b"
+at = "P"
+[[tunnel]]
+name = "a"
+at = "P"
+parallel = 3
+[[monitor.task]]
+name = "all"
+group = "239.1.1.1"
+rate = "1/s"
+[[monitor.task]]
+name = "some"
+group = "239.1.1.1"
+senders = ["a3", "a*", "b"]
+receivers = ["b"]
+rate = "1/s"
+loss_timeout = "500ms"
+[[monitor.task]]
+name = "timed"
+group = "239.1.1.1"
+rate = "1/s"
+stop = "12s"
+[[expect]]
+check = "overhead"
+"#;
+        Scenario::parse("names.toml", text).expect("a good scenario")
+    }
+
+    #[test]
+    fn parallel_tunnels_are_numbered_in_the_files_order() {
+        assert_eq!(scenario().tunnel_names(), ["b", "a1", "a2", "a3"]);
+        assert_eq!(
+            scenario().tunnel("a2").map(|tunnel| tunnel.name.as_str()),
+            Some("a")
+        );
+        assert!(scenario().tunnel("a").is_none() && scenario().tunnel("a4").is_none());
+    }
+
+    #[test]
+    fn wildcards_mean_each_tunnel_once_in_id_order() {
+        let scenario = scenario();
+        let some = scenario.task("some").expect("declared");
+        assert_eq!(scenario.task_senders(some), ["b", "a1", "a2", "a3"]);
+        assert_eq!(scenario.task_receivers(some), ["b"]);
+        assert_eq!(
+            scenario.expand_tunnels(&["c*".into()]),
+            Vec::<String>::new()
+        );
+        assert_eq!(scenario.expand_tunnels(&[]).len(), 4);
+    }
+
+    #[test]
+    fn no_tunnel_is_its_own_receiver() {
+        let scenario = scenario();
+        let pairs = |name| scenario.task_pairs(scenario.task(name).expect("declared"));
+        assert_eq!(pairs("all").len(), 12);
+        assert_eq!(pairs("some").len(), 3);
+        assert!(
+            pairs("all")
+                .iter()
+                .all(|(sender, receiver)| sender != receiver)
+        );
+    }
+
+    #[test]
+    fn a_task_stops_when_told_or_in_time_to_know_its_last_probe() {
+        let scenario = scenario();
+        let stop = |name| scenario.task_stop(scenario.task(name).expect("declared"));
+        assert_eq!(stop("all"), Span::seconds(27));
+        assert_eq!(stop("some"), Span::millis(28_500));
+        assert_eq!(stop("timed"), Span::seconds(12));
+    }
+}

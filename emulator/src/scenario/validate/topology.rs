@@ -7,10 +7,49 @@ use crate::scenario::{Link, Role, Span};
 
 impl Checker<'_> {
     pub(super) fn topology(&mut self) {
+        self.bounds();
         self.nodes();
         self.links();
         self.backbone();
         self.tunnels();
+    }
+
+    /// What the address plan has room for.
+    fn bounds(&mut self) {
+        let scenario = self.scenario;
+        let tunnels: usize = scenario
+            .tunnels
+            .iter()
+            .map(|tunnel| tunnel.parallel.unwrap_or(1) as usize)
+            .sum();
+        for (path, noun, count, most) in [
+            ("link.0", "links", scenario.links.len(), 16_000),
+            ("tunnel.0", "tunnels", tunnels, 16_000),
+            ("mvpn", "MVPNs", scenario.mvpns.len(), 254),
+        ] {
+            if count > most {
+                let remedy = format!("there are addresses for {most}");
+                self.wrong(path, format!("{count} {noun}"), remedy);
+            }
+        }
+        for (name, mvpn) in &scenario.mvpns {
+            let sites = mvpn.pes().len();
+            if sites > 254 {
+                let what = format!("{sites} sites of one MVPN");
+                self.wrong(&format!("mvpn.{name}"), what, "there are addresses for 254");
+            }
+        }
+        for name in scenario.nodes.keys() {
+            let hosts = scenario.neighbors(name).count();
+            if scenario.role(name) == Some(Role::Ce) && hosts > 60 {
+                let what = format!("{hosts} links of one CE");
+                self.wrong(
+                    &format!("nodes.{name}:"),
+                    what,
+                    "there are addresses for 60",
+                );
+            }
+        }
     }
 
     fn nodes(&mut self) {
