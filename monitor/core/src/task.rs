@@ -50,6 +50,9 @@ struct Member {
 /// Whether a member takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
+    /// It was put back: it is joined and sends, but is not counted before this time, so that
+    /// the tree has the warm-up to grow.
+    Entering(Instant),
     /// It does.
     In,
     /// No longer; but until then probes may be on their way to it.
@@ -186,10 +189,11 @@ impl Task {
         while self.is_sending() {
             let (_, tunnel) = *self.due.first().filter(|(at, _)| *at <= now)?;
             self.due.pop_first();
-            let warmup = now < self.epoch;
+            let before_epoch = now < self.epoch;
             let Some(member) = self.members.get_mut(&tunnel) else {
                 continue;
             };
+            let warmup = before_epoch || matches!(member.presence, Presence::Entering(_));
             if !warmup
                 && self
                     .spec
@@ -236,11 +240,7 @@ impl Task {
     /// Takes a member out: it neither sends nor receives from now on.
     pub(crate) fn take_out(&mut self, tunnel: u32, now: Instant) {
         let leaving = Presence::Leaving(now + self.patience.until_decision());
-        if let Some(member) = self
-            .members
-            .get_mut(&tunnel)
-            .filter(|m| m.presence == Presence::In)
-        {
+        if let Some(member) = self.members.get_mut(&tunnel).filter(|m| m.takes_part()) {
             member.presence = leaving;
             member.timetable = None;
             self.due.retain(|(_, sender)| *sender != tunnel);
@@ -251,14 +251,16 @@ impl Task {
     /// Puts a member back in.
     pub(crate) fn put_back(&mut self, tunnel: u32, now: Instant, rng: &mut impl Rng) {
         let sending = self.is_sending();
-        if let Some(member) = self
-            .members
-            .get_mut(&tunnel)
-            .filter(|m| m.presence != Presence::In && sending)
-        {
-            member.presence = Presence::In;
-            self.schedule(tunnel, now, rng);
-            self.find_targets();
+        let counted_from = now + self.spec.probes.warmup;
+        let Some(member) = self.members.get_mut(&tunnel) else {
+            return;
+        };
+        match member.presence {
+            Presence::Leaving(_) | Presence::Out if sending => {
+                member.presence = Presence::Entering(counted_from);
+                self.schedule(tunnel, now, rng);
+            }
+            Presence::Leaving(_) | Presence::Out | Presence::Entering(_) | Presence::In => {}
         }
     }
 
@@ -337,8 +339,8 @@ impl Task {
         if self.is_finished() {
             return None;
         }
-        let leaving = |m: &Member| match m.presence {
-            Presence::Leaving(until) => Some(until),
+        let changing = |m: &Member| match m.presence {
+            Presence::Leaving(until) | Presence::Entering(until) => Some(until),
             Presence::In | Presence::Out => None,
         };
         let members = self.members.values();
@@ -351,7 +353,7 @@ impl Task {
             self.next_change(),
         ];
         decisions
-            .chain(members.filter_map(leaving))
+            .chain(members.filter_map(changing))
             .chain(others.into_iter().flatten())
             .min()
     }
@@ -371,7 +373,7 @@ impl Task {
         let active = self
             .members
             .values()
-            .filter(|m| m.presence == Presence::In && !self.is_finished());
+            .filter(|m| m.takes_part() && !self.is_finished());
         TaskStatus {
             spec: self.spec.clone(),
             task: self.id,
@@ -391,6 +393,13 @@ impl Task {
         let first = self.next_row - self.rows.len() as u64;
         let skip = usize::try_from(since.saturating_sub(first)).unwrap_or(usize::MAX);
         self.rows.iter().skip(skip).take(limit).cloned().collect()
+    }
+}
+
+impl Member {
+    /// Whether it was not taken out.
+    fn takes_part(&self) -> bool {
+        matches!(self.presence, Presence::In | Presence::Entering(_))
     }
 }
 

@@ -49,7 +49,7 @@ impl Task {
             self.state = TaskState::Running;
             out.push(Output::Changed);
         }
-        self.retire_leaving(now, out);
+        self.settle_members(now, out);
         self.decide(now, out);
         while self.state == TaskState::Running && now >= self.closes_at(self.next_interval) {
             self.close_next(around, out);
@@ -59,12 +59,23 @@ impl Task {
         }
     }
 
-    fn retire_leaving(&mut self, now: Instant, out: &mut Vec<Output>) {
+    /// Members that leave or enter have done so when their time has come.
+    fn settle_members(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let mut changed = false;
         for member in self.members.values_mut() {
-            if matches!(member.presence, Presence::Leaving(until) if until <= now) {
-                member.presence = Presence::Out;
-                out.push(Output::Changed);
+            let (until, then) = match member.presence {
+                Presence::Leaving(until) => (until, Presence::Out),
+                Presence::Entering(until) => (until, Presence::In),
+                Presence::In | Presence::Out => continue,
+            };
+            if until <= now {
+                member.presence = then;
+                changed = true;
             }
+        }
+        if changed {
+            self.find_targets();
+            out.push(Output::Changed);
         }
     }
 
