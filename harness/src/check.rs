@@ -1,10 +1,95 @@
 //! Claim against truth: one finding for each expectation of the scenario.
 
+mod customer;
+pub mod delay;
+pub mod facts;
+mod fates;
+mod intervals;
+mod judge;
+pub mod loss;
+mod outage;
+mod overhead;
+pub mod path;
+mod router_state;
+mod segregation;
 pub mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
+use mvpnlab_emulator::scenario::Expectation;
 use serde::{Deserialize, Serialize};
+
+use crate::verdict::Verdict;
+use facts::Facts;
+
+/// Judges every expectation of the scenario, in its order.
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    facts.scenario.expectations.iter().map(|expectation| judge_one(facts, expectation)).collect()
+}
+
+/// Probability that any finding fails although nothing is wrong, at most.
+pub fn false_alarm_total(findings: &[Finding]) -> f64 {
+    findings.iter().filter_map(|finding| finding.false_alarm).sum::<f64>().min(1.0)
+}
+
+/// Pass, or the reasons of everything that failed. A scenario that expects nothing proves nothing.
+pub fn verdict(findings: &[Finding]) -> Verdict {
+    let reasons: Vec<String> = findings.iter().filter_map(|finding| finding.outcome.reason()).map(str::to_owned).collect();
+    match (findings.is_empty(), reasons.is_empty()) {
+        (true, _) => Verdict::Fail { reasons: vec!["the scenario expects nothing: add an [[expect]]".into()] },
+        (false, true) => Verdict::Pass,
+        (false, false) => Verdict::Fail { reasons },
+    }
+}
+
+fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
+    use Expectation as E;
+    match expectation {
+        E::Fates { task, at_least, from, until } => fates::fates(facts, task, *at_least, *from, *until),
+        E::Intervals { task } => intervals::intervals(facts, task),
+        E::DelayError { task, p99_at_most } => delay::delay_error(facts, task, *p99_at_most),
+        E::PathDelay { task, within } => path::path_delay(facts, task, *within),
+        E::PathInterval { task, tolerance } => path::path_interval(facts, task, *tolerance),
+        E::PathBias { task, sender, receiver, at_least } => path::path_bias(facts, task, sender, receiver, *at_least),
+        E::LossRate { task, sender, receiver, injected, alpha } => {
+            loss::loss_rate(facts, task, (sender.as_deref(), receiver.as_deref()), *injected, *alpha)
+        }
+        E::PathLoss { task, within } => path::path_loss(facts, task, *within),
+        E::Delay { task, sender, receiver, at_least, at_most } => {
+            delay::delay(facts, task, (sender.as_deref(), receiver.as_deref()), *at_least, *at_most)
+        }
+        E::LossBetween { task, sender, receiver, from, until, at_least, at_most } => {
+            let between = loss::Between { from: *from, until: *until, at_least: *at_least, at_most: *at_most };
+            loss::loss_between(facts, task, (sender.as_deref(), receiver.as_deref()), &between)
+        }
+        E::Outage { task, sender, receiver, at_least, at_most } => {
+            outage::outage(facts, task, sender, receiver, *at_least, *at_most)
+        }
+        E::Duplicates { task, at_least } => fates::duplicates(facts, task, *at_least),
+        E::Reordered { task, at_least } => fates::reordered(facts, task, *at_least),
+        E::Cause { cause, at_least } => loss::cause(facts, *cause, *at_least),
+        E::Delivered { source, receiver, at_least, at_most } => {
+            customer::delivered(facts, source, receiver, *at_least, *at_most)
+        }
+        E::NoProbeAtCustomer { frames } => segregation::no_probe_at_customer(facts, *frames),
+        E::ProbeCopies { tunnel, task, from, until, at_least, at_most } => {
+            let copies = segregation::Copies { task: task.as_deref(), from: *from, until: *until, at_least: *at_least, at_most: *at_most };
+            segregation::probe_copies(facts, tunnel, &copies)
+        }
+        E::CustomerPackets { arrived_at_least, processed_at_most } => {
+            customer::customer_packets(facts, *arrived_at_least, *processed_at_most)
+        }
+        E::PassiveStream { source, tunnel, at_least } => customer::passive_stream(facts, source, tunnel, *at_least),
+        E::OnlyCustomerStreams { mvpn } => customer::only_customer_streams(facts, mvpn),
+        E::NothingSentTo { group } => segregation::nothing_sent_to(facts, *group),
+        E::Overhead {} => overhead::overhead(facts),
+        E::LogLostBeforeKill { at_most } => fates::log_lost_before_kill(facts, *at_most),
+        E::Forwarded { node, group, yes } => router_state::forwarded(facts, node, *group, *yes),
+        E::CustomerAdjacencies { mvpn } => router_state::customer_adjacencies(facts, mvpn),
+    }
+}
 
 /// What became of one expectation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ mod database;
 use std::collections::BTreeMap;
 
 use mvpnlab_emulator::place::Files;
-use vmscope_core::control::{Answer, Outcome, Overhead, Reply, Status};
+use vmscope_core::control::{Answer, Outcome, Overhead, Reply, Status, StreamRow};
 
 /// Why the monitor's claims could not be read. The monitor's fault, not the lab's.
 #[derive(Debug, thiserror::Error)]
@@ -156,19 +156,37 @@ pub struct Claims {
     pub status: Option<Status>,
     /// Last reply to `overhead`.
     pub overhead: Option<Overhead>,
+    /// When that reply came.
+    pub overhead_ns: Option<u64>,
+    /// When the first passive observation had been asked for.
+    pub passive_since_ns: Option<u64>,
 }
 
 impl Claims {
     /// Reads everything of the monitor in an observation.
     pub fn of(observation: &Files) -> Result<Self, ClaimsError> {
         let bytes = observation.get("monitor/vmscope.db").ok_or(ClaimsError::NoDatabase)?;
-        let mut claims = database::read(bytes)?;
+        let log = observation.get("monitor/vmscope.db-wal").map_or(&[][..], Vec::as_slice);
+        let mut claims = database::read(bytes, log)?;
         if let Some(Answer::Status(status)) = reply(observation, "monitor/status.json")? {
             claims.status = Some(*status);
         }
         if let Some(Answer::Overhead(overhead)) = reply(observation, "monitor/overhead.json")? {
             claims.overhead = Some(overhead);
+            claims.overhead_ns = asked(observation, "overhead").pop();
         }
+        let answered = |name: &&String| name.starts_with("monitor/passive-") && name.ends_with(".json");
+        let mut streams = Vec::new();
+        for file in observation.keys().filter(answered) {
+            if let Some(Answer::Streams { streams: rows, .. }) = reply(observation, file)? {
+                streams.extend(rows.iter().map(StreamClaim::from));
+            }
+        }
+        // The last reply is younger than the last row in the database; a monitor that died left only the latter.
+        if !streams.is_empty() {
+            claims.streams = streams;
+        }
+        claims.passive_since_ns = asked(observation, "passive-start").into_iter().next();
         Ok(claims)
     }
 
@@ -183,6 +201,18 @@ impl Claims {
     }
 }
 
+impl From<&StreamRow> for StreamClaim {
+    fn from(row: &StreamRow) -> Self {
+        Self {
+            tunnel: row.tunnel,
+            source: row.source.to_string(),
+            group: row.group.to_string(),
+            packets: row.received.packets,
+            rtp_lost: row.rtp.as_ref().map(|rtp| rtp.lost),
+        }
+    }
+}
+
 /// The answer in one of the observation's reply files; none where the file is absent or a refusal.
 fn reply(observation: &Files, file: &str) -> Result<Option<Answer>, ClaimsError> {
     let Some(bytes) = observation.get(file) else { return Ok(None) };
@@ -194,5 +224,79 @@ fn reply(observation: &Files, file: &str) -> Result<Option<Answer>, ClaimsError>
     match serde_json::from_value::<Reply>(value).map_err(malformed)?.outcome {
         Outcome::Ok(answer) => Ok(Some(answer)),
         Outcome::Error(_) => Ok(None),
+    }
+}
+
+/// When the requests of this operation were answered, by the transcript, in order.
+fn asked(observation: &Files, operation: &str) -> Vec<u64> {
+    let transcript = observation.get("monitor/requests.jsonl").map_or(&[][..], Vec::as_slice);
+    let lines = transcript.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let of = |line: serde_json::Value| (line["request"]["request"]["op"] == operation).then(|| line["monotonic_ns"].as_u64())?;
+    lines.filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    /// The monitor's own statements, from the file that documents the contract.
+    fn layout() -> String {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../monitor/store/src/schema.rs");
+        let source = std::fs::read_to_string(file).unwrap();
+        let from = source.find("CREATE TABLE session").unwrap();
+        source[from..][..source[from..].find("\n\";").unwrap()].to_owned()
+    }
+
+    fn database(statements: &str) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmscope.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(&format!("{}\n{statements}", layout())).unwrap();
+        drop(connection);
+        Files::from([("monitor/vmscope.db".into(), std::fs::read(path).unwrap())])
+    }
+
+    #[test]
+    fn the_documented_layout_is_read() {
+        let observation = database(
+            "INSERT INTO session (session, version, interface, probe_port, started_ns, updated_ns, capture_drops) VALUES (7, '1', 'to-P', 33900, 5, 6, 2);
+             INSERT INTO tunnel VALUES (7, 1, 't1', NULL, NULL, '10.77.1.2', '10.77.1.1', '{}', 5, NULL);
+             INSERT INTO task (session, task, name, group_address, spec, started_ns, epoch_ns, finished) VALUES (7, 3, 'red', '239.1.1.1', '{}', 10, 20, 1);
+             INSERT INTO probe_log VALUES (7, 3, 1, 2, 0, NULL, 11, 15, 'received', 1, 0, 0, 1), (7, 3, 1, 2, 1, 0, 21, NULL, 'lost', 0, 0, 0, 0);
+             INSERT INTO interval_result (session, task, row, interval, sender, receiver, start_ns, end_ns, capture_drops, sent, received, lost, duplicates, reordered, late, path_loss_high)
+               VALUES (7, 3, 0, 0, 1, 2, 20, 30, 0, 1, 0, 1, 0, 0, 0, 0.5);
+             INSERT INTO passive_result (session, at_ns, passive, tunnel, source, group_address, protocol, source_port, destination_port, packets, bytes, first_ns, last_ns, rtp_lost)
+               VALUES (7, 40, 'red', 2, '192.168.1.2', '239.200.1.1', 17, 1, 2, 5, 500, 1, 2, 0), (7, 50, 'red', 2, '192.168.1.2', '239.200.1.1', 17, 1, 2, 9, 900, 1, 2, 1);",
+        );
+        let claims = Claims::of(&observation).unwrap();
+        assert_eq!((claims.own_drops, claims.tunnel("t1"), claims.runs("red").count()), (2, Some(1), 1));
+        let key = |seq| ProbeKey { session: 7, task: 3, sender: 1, seq, receiver: 2 };
+        assert_eq!((claims.probes[&key(0)].delay_ns(), claims.probes[&key(0)].duplicates), (Some(4), 1));
+        assert!(claims.probes[&key(0)].warmup && claims.probes[&key(1)].lost);
+        assert_eq!((claims.intervals.len(), claims.intervals[0].path_loss_high), (1, Some(0.5)));
+        assert_eq!((claims.streams.len(), claims.streams[0].packets), (1, 9));
+    }
+
+    #[test]
+    fn no_database_and_nonsense_are_errors() {
+        assert!(matches!(Claims::of(&Files::new()), Err(ClaimsError::NoDatabase)));
+        let nonsense = Files::from([("monitor/vmscope.db".into(), b"not a database at all, for certain".to_vec())]);
+        assert!(matches!(Claims::of(&nonsense), Err(ClaimsError::Database { .. })));
+    }
+
+    #[test]
+    fn replies_and_their_times_are_read() {
+        let mut observation = database("");
+        let overhead = serde_json::to_vec(&Answer::Overhead(Overhead::default())).unwrap();
+        observation.insert("monitor/overhead.json".into(), overhead);
+        let transcript = r#"{"monotonic_ns":5,"request":{"id":1,"request":{"op":"overhead"}},"reply":{}}
+{"monotonic_ns":9,"request":{"id":2,"request":{"op":"overhead"}},"reply":{}}
+{"monotonic_ns":11,"request":{"id":3,"request":{"op":"status"}},"reply":{}}"#;
+        observation.insert("monitor/requests.jsonl".into(), transcript.into());
+        let claims = Claims::of(&observation).unwrap();
+        assert_eq!((claims.overhead, claims.overhead_ns), (Some(Overhead::default()), Some(9)));
+        observation.insert("monitor/overhead.json".into(), b"{}".to_vec());
+        assert!(matches!(Claims::of(&observation), Err(ClaimsError::Reply { .. })));
     }
 }

@@ -1,9 +1,6 @@
 //! `mvpnlab check` and `mvpnlab plan`: what scenarios say, without running them.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-
-use mvpnlab_emulator::plan::{Plan, WireKind};
 
 use crate::run::suite::{self, Case};
 use crate::run::{infrastructure, output, usage};
@@ -30,7 +27,7 @@ pub fn plan(file: &Path, json: bool) -> Exit {
     };
     let texts: Result<Vec<String>, serde_json::Error> = cases
         .iter()
-        .map(|case| if json { serde_json::to_string_pretty(&case.plan) } else { Ok(describe(case)) })
+        .map(|case| if json { serde_json::to_string_pretty(&case.plan) } else { Ok(format!("{}: {}\n\n{}", case.name, case.scenario.title, case.plan.describe().trim_end())) })
         .collect();
     match texts {
         Ok(texts) => say(&texts.join("\n")),
@@ -43,43 +40,4 @@ fn say(text: &str) -> Exit {
         Ok(()) => Exit::Pass,
         Err(error) => infrastructure(&error),
     }
-}
-
-fn describe(case: &Case) -> String {
-    let Plan { namespaces, wires, gre, routers, mvpns, tunnels, converged, .. } = &case.plan;
-    let mut out = format!("{}: {}\n", case.name, case.scenario.title);
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "\nnamespaces");
-    for namespace in namespaces {
-        let loopback: Vec<String> = namespace.loopback.iter().map(|c| c.address.to_string()).collect();
-        let role = format!("{:?}", namespace.role).to_lowercase();
-        let vrf = namespace.vrf.as_ref().map_or(String::new(), |mvpn| format!(" VRF of {mvpn}"));
-        let _ = writeln!(out, "  {:<14} {role}{vrf} {}", namespace.name, loopback.join(" "));
-    }
-    let _ = writeln!(out, "\nwires");
-    for wire in wires {
-        let kind = match &wire.kind {
-            WireKind::Backbone => "backbone".into(),
-            WireKind::Monitor => "monitor".into(),
-            WireKind::Customer { mvpn } => format!("customer of {mvpn}"),
-        };
-        let _ = writeln!(out, "  {:<14} {} … {}  ({kind})", wire.name, wire.a.address.address, wire.b.address.address);
-    }
-    let _ = writeln!(out, "\nGRE devices");
-    for device in gre {
-        let late = if device.present { "" } else { "  (added later)" };
-        let _ = writeln!(out, "  {:<22} {} -> {}{late}", format!("{}/{}", device.end.namespace, device.end.interface), device.local, device.remote);
-    }
-    let _ = writeln!(out, "\nMVPNs");
-    for (name, mvpn) in mvpns {
-        let sites: Vec<String> = mvpn.sites.iter().map(|site| format!("{}:{}", site.pe, site.ce.as_deref().unwrap_or("-"))).collect();
-        let _ = writeln!(out, "  {name:<14} {} {} {}", mvpn.default_mdt, if mvpn.ssm { "SSM" } else { "ASM" }, sites.join(" "));
-    }
-    let _ = writeln!(out, "\nmonitor tunnels");
-    for tunnel in tunnels {
-        let _ = writeln!(out, "  {:>3} {:<12} {:<8} outer {} inner {} IGMPv{}", tunnel.id, tunnel.name, tunnel.at, tunnel.router_outer, tunnel.router_inner, tunnel.igmp);
-    }
-    let daemons: usize = routers.iter().map(|router| router.daemons.len()).sum();
-    let _ = write!(out, "\n{daemons} routing daemons in {} namespaces; {} facts make it converged", routers.len(), converged.len());
-    out
 }

@@ -39,7 +39,7 @@ pub struct Fault {
 
 /// What became of one fault.
 struct Caught<'a> {
-    fault: &'a Fault,
+    planted: &'a Planted,
     /// Why it does not count as caught.
     objection: Option<String>,
     infrastructure: bool,
@@ -47,15 +47,12 @@ struct Caught<'a> {
 
 /// 0 when every fault was caught by its check and its scenario passes without it; 1 when not; 3 when a lab went wrong.
 pub fn command(args: &cli::Faults) -> Exit {
-    let (catalogue, cases) = match read(args) {
-        Ok(read) => read,
+    let planted = match read(args) {
+        Ok(planted) => planted,
         Err(error) => return usage(&error),
     };
     let progress = Progress::new(args.labs.color);
-    let results = workers::map(&catalogue.faults, args.labs.jobs, |fault| {
-        let case = cases.iter().find(|(name, _)| *name == fault.name).map(|(_, case)| case);
-        workers::Step::Next(case.map_or_else(|| Err("its scenario was not read".into()), |case| judge(args, fault, case, &progress)))
-    });
+    let results = workers::map(&planted, args.labs.jobs, |planted| workers::Step::Next(judge(args, planted, &progress)));
     let mut lines = Vec::new();
     let mut exit = Exit::Pass;
     for result in results {
@@ -79,16 +76,20 @@ pub fn command(args: &cli::Faults) -> Exit {
 }
 
 fn line(caught: &Caught) -> String {
-    let Fault { name, check, scenario, .. } = caught.fault;
+    let Fault { name, check, scenario, .. } = &caught.planted.fault;
     match &caught.objection {
         None => format!("caught  {name:<28} by {check} in {}", scenario.display()),
         Some(objection) => format!("MISSED  {name:<28} {objection}"),
     }
 }
 
-type Cases = Vec<(String, Case)>;
+/// A fault with its scenario, read.
+struct Planted {
+    fault: Fault,
+    case: Case,
+}
 
-fn read(args: &cli::Faults) -> Result<(Catalogue, Cases), String> {
+fn read(args: &cli::Faults) -> Result<Vec<Planted>, String> {
     let shown = args.catalogue.display();
     let text = fs::read_to_string(&args.catalogue).map_err(|error| format!("cannot read the faults {shown}: {error}"))?;
     let mut catalogue: Catalogue = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
@@ -97,22 +98,23 @@ fn read(args: &cli::Faults) -> Result<(Catalogue, Cases), String> {
     }
     catalogue.faults.retain(|fault| args.only.is_empty() || args.only.contains(&fault.name));
     let beside = args.catalogue.parent().unwrap_or(Path::new(""));
-    let mut cases = Vec::new();
-    for fault in &catalogue.faults {
+    let mut planted = Vec::new();
+    for fault in catalogue.faults {
         let file = beside.join(&fault.scenario);
         let case = suite::load(&[file])?.pop().ok_or_else(|| format!("fault {}: no scenario", fault.name))?;
         if !case.scenario.expectations.iter().any(|expectation| expectation.name() == fault.check) {
             return Err(format!("{shown}: fault {} should fail {}, which {} does not check", fault.name, fault.check, fault.scenario.display()));
         }
-        cases.push((fault.name.clone(), case));
+        planted.push(Planted { fault, case });
     }
-    Ok((catalogue, cases))
+    Ok(planted)
 }
 
 /// Runs the scenario without and with the fault, on the same build of the monitor.
-fn judge<'a>(args: &cli::Faults, fault: &'a Fault, case: &Case, progress: &Progress) -> Result<Caught<'a>, String> {
-    let labs = cli::Labs { monitor: Some(planted(args)?), ..args.labs.clone() };
-    let mut run = |name: Option<&str>, folder: &str| -> Result<Report, String> {
+fn judge<'a>(args: &cli::Faults, planted: &'a Planted, progress: &Progress) -> Result<Caught<'a>, String> {
+    let Planted { fault, case } = planted;
+    let labs = cli::Labs { monitor: Some(monitor(args)?), ..args.labs.clone() };
+    let run = |name: Option<&str>, folder: &str| -> Result<Report, String> {
         let setup = Setup::of(&labs, name)?;
         let ran: Ran = Labs::open(&setup, progress).run(case, args.seed, progress);
         progress.done(&ran.report);
@@ -124,7 +126,7 @@ fn judge<'a>(args: &cli::Faults, fault: &'a Fault, case: &Case, progress: &Progr
     let without = run(None, "without")?;
     let with = run(Some(&fault.name), "with")?;
     let infrastructure = [&without, &with].iter().any(|r| matches!(r.verdict, Verdict::Infrastructure { .. }));
-    Ok(Caught { fault, objection: objection(fault, &without, &with), infrastructure })
+    Ok(Caught { planted, objection: objection(fault, &without, &with), infrastructure })
 }
 
 /// What speaks against calling the fault caught.
@@ -145,7 +147,7 @@ fn objection(fault: &Fault, without: &Report, with: &Report) -> Option<String> {
     }
 }
 
-fn planted(args: &cli::Faults) -> Result<PathBuf, String> {
+fn monitor(args: &cli::Faults) -> Result<PathBuf, String> {
     let path = args.planted.clone().unwrap_or_else(|| "target/planted/release/vmscope".into());
     if path.is_file() {
         return Ok(path);

@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! `mvpnlab`: puts a multicast VPN monitor under scripted scenarios, against a truth that knows every packet.
+//!
+//! The data's way: scenarios are found and read ([`run::suite`]) and run in a place ([`run::place`]), where the
+//! lab's [`program`] drives the monitor; the observation becomes truth and [`claims`], which [`check`] compares;
+//! the [`verdict`] and everything around it is a [`report`].
+
+mod check;
+mod claims;
+mod cli;
+mod describe;
+mod doctor;
+mod drive;
+mod faults;
+mod image;
+mod monitor_client;
+mod program;
+mod replay;
+mod report;
+mod run;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use mvpnlab_emulator::place::{DEFAULT_PROGRAM, Program, guest, shell};
+
+use cli::{Cli, Command};
+use verdict::Exit;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::command(&args).into(),
+        Command::Replay(args) => replay::command(&args).into(),
+        Command::Faults(args) => faults::command(&args).into(),
+        Command::Check { paths } => describe::check(&paths).into(),
+        Command::Plan { file, json } => describe::plan(&file, json).into(),
+        Command::Doctor { json } => doctor::command(json).into(),
+        Command::Image { gc } => image::command(gc).into(),
+        Command::Guest => init().into(),
+        Command::GuestShell { command } => image::shell(&command).into(),
+    }
+}
+
+/// Becomes the sealed lab's init; comes back only where it is none.
+fn init() -> Exit {
+    let programs = |name: &str| -> Option<Box<dyn Program>> {
+        match name {
+            DEFAULT_PROGRAM => Some(Box::<program::LabProgram>::default()),
+            shell::NAME => Some(Box::<shell::Shell>::default()),
+            _ => None,
+        }
+    };
+    match guest::init(&programs) {
+        Ok(never) => match never {},
+        Err(error) => run::usage(&error),
+    }
+}

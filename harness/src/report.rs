@@ -3,7 +3,7 @@
 //! A report holds nothing of the machine it was made on: no wall time, no path, no host name.
 //! The same scenario, seed, image and executables give the same bytes of `report.json`.
 
-// pub mod build;
+pub mod build;
 pub mod format;
 pub mod html;
 pub mod json;

@@ -1,6 +1,6 @@
 //! The few tests that the statistical checks need, each with a false-alarm probability it keeps.
 
-use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
+use statrs::distribution::{Binomial, DiscreteCDF};
 
 use mvpnlab_emulator::scenario::{GilbertElliott, Probability};
 
@@ -107,11 +107,6 @@ pub fn with_rate(model: &GilbertElliott, rate: f64) -> GilbertElliott {
     let further = if own < 1.0 { (1.0 - (1.0 - rate) / (1.0 - own)).max(0.0) } else { 0.0 };
     let add = |loss: Probability| Probability(compose([loss.0, further]));
     GilbertElliott { bad_loss: add(model.bad_loss), good_loss: add(model.good_loss), ..*model }
-}
-
-/// Half width of a two-sided normal interval at `alpha`, in standard deviations.
-pub fn normal_quantile(alpha: f64) -> f64 {
-    Normal::standard().inverse_cdf(1.0 - alpha / 2.0)
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! The monitor's SQLite file, table by table.
 
-use std::io::Write as _;
+use std::fs;
 
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::{Claims, ClaimsError, IntervalClaim, ProbeClaim, ProbeKey, StreamClaim, TaskRun};
 
-/// Reads all tables that the checks need.
-pub(super) fn read(bytes: &[u8]) -> Result<Claims, ClaimsError> {
-    let mut file = tempfile::NamedTempFile::new()?;
-    file.write_all(bytes)?;
-    file.flush()?;
+/// Reads all tables that the checks need. `log` is SQLite's write-ahead log, which a monitor that was killed leaves.
+pub(super) fn read(bytes: &[u8], log: &[u8]) -> Result<Claims, ClaimsError> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("vmscope.db");
+    fs::write(&path, bytes)?;
+    fs::write(folder.path().join("vmscope.db-wal"), log)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(file.path(), flags)
-        .map_err(|source| ClaimsError::Database { what: "anything", source })?;
+    let database =
+        Connection::open_with_flags(path, flags).map_err(|source| ClaimsError::Database { what: "anything", source })?;
     Ok(Claims {
         tunnels: rows(&database, "tunnels", "SELECT tunnel, name FROM tunnel ORDER BY added_ns", |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -24,9 +25,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Claims, ClaimsError> {
         probes: rows(&database, "the probe log", PROBES, probe)?.into_iter().collect(),
         intervals: rows(&database, "interval results", INTERVALS, interval)?,
         streams: rows(&database, "passive results", STREAMS, stream)?,
-        own_drops: rows(&database, "sessions", DROPS, |row| row.get(0))?.into_iter().sum(),
+        own_drops: rows(&database, "sessions", DROPS, |row| unsigned(row, 0))?.into_iter().sum(),
         status: None,
         overhead: None,
+        overhead_ns: None,
+        passive_since_ns: None,
     })
 }
 
@@ -51,8 +54,19 @@ fn rows<T>(
     query: &str,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>, ClaimsError> {
-    let all = || database.prepare(query)?.query_map([], read)?.collect();
+    let all = || -> rusqlite::Result<Vec<T>> { database.prepare(query)?.query_map([], read)?.collect() };
     all().map_err(|source| ClaimsError::Database { what, source })
+}
+
+/// SQLite's integers are signed; the layout's are not.
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    value.map(|value| u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))).transpose()
 }
 
 fn task(row: &Row<'_>) -> rusqlite::Result<TaskRun> {
@@ -60,10 +74,10 @@ fn task(row: &Row<'_>) -> rusqlite::Result<TaskRun> {
         session: row.get(0)?,
         task: row.get(1)?,
         name: row.get(2)?,
-        started_ns: row.get(3)?,
-        epoch_ns: row.get(4)?,
+        started_ns: unsigned(row, 3)?,
+        epoch_ns: unsigned(row, 4)?,
         finished: row.get(5)?,
-        probes_sent: row.get(6)?,
+        probes_sent: unsigned(row, 6)?,
     })
 }
 
@@ -77,13 +91,13 @@ fn probe(row: &Row<'_>) -> rusqlite::Result<(ProbeKey, ProbeClaim)> {
     };
     let fate: String = row.get(7)?;
     let claim = ProbeClaim {
-        sent_ns: row.get(5)?,
-        received_ns: row.get(6)?,
+        sent_ns: unsigned(row, 5)?,
+        received_ns: optional(row, 6)?,
         lost: fate == "lost",
-        duplicates: row.get(8)?,
+        duplicates: unsigned(row, 8)?,
         reordered: row.get(9)?,
         warmup: row.get(10)?,
-        interval: row.get(11)?,
+        interval: optional(row, 11)?,
     };
     Ok((key, claim))
 }
@@ -92,16 +106,16 @@ fn interval(row: &Row<'_>) -> rusqlite::Result<IntervalClaim> {
     Ok(IntervalClaim {
         session: row.get(0)?,
         task: row.get(1)?,
-        interval: row.get(2)?,
+        interval: unsigned(row, 2)?,
         sender: row.get(3)?,
         receiver: row.get(4)?,
-        start_ns: row.get(5)?,
-        end_ns: row.get(6)?,
-        sent: row.get(7)?,
-        received: row.get(8)?,
-        lost: row.get(9)?,
-        duplicates: row.get(10)?,
-        reordered: row.get(11)?,
+        start_ns: unsigned(row, 5)?,
+        end_ns: unsigned(row, 6)?,
+        sent: unsigned(row, 7)?,
+        received: unsigned(row, 8)?,
+        lost: unsigned(row, 9)?,
+        duplicates: unsigned(row, 10)?,
+        reordered: unsigned(row, 11)?,
         delay_mean_ns: row.get(12)?,
         path_delay_half_ns: row.get(13)?,
         path_delay_low_ns: row.get(14)?,
@@ -117,7 +131,7 @@ fn stream(row: &Row<'_>) -> rusqlite::Result<StreamClaim> {
         tunnel: row.get(0)?,
         source: row.get(1)?,
         group: row.get(2)?,
-        packets: row.get(3)?,
+        packets: unsigned(row, 3)?,
         rtp_lost: row.get(4)?,
     })
 }

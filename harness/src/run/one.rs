@@ -1,11 +1,11 @@
 //! One run: from its observation to its report.
 
 use mvpnlab_emulator::place::Files;
-use mvpnlab_emulator::truth::Truth;
+use mvpnlab_emulator::truth::{Observation, Truth};
 
 use super::place::Labs;
 use super::suite::Case;
-use crate::check;
+use crate::check::{self, facts::Facts};
 use crate::claims::Claims;
 use crate::report::{Report, build};
 use crate::verdict::Verdict;
@@ -40,29 +40,29 @@ fn bare(labs: &Labs, case: &Case, seed: u64, verdict: Verdict) -> Report {
     build::bare(case, seed, labs.fault(), labs.built(), verdict)
 }
 
-fn judge(labs: &Labs, case: &Case, seed: u64, observation: &Files) -> Report {
-    let truth = match Truth::of(observation) {
-        Ok(truth) => truth,
-        Err(disagreement) => {
-            return bare(labs, case, seed, Verdict::Infrastructure { what: disagreement.to_string() });
-        }
+fn judge(labs: &Labs, case: &Case, seed: u64, files: &Files) -> Report {
+    let unsound = |what: String| bare(labs, case, seed, Verdict::Infrastructure { what });
+    let observation = match Observation::of(files) {
+        Ok(observation) => observation,
+        Err(error) => return unsound(error.to_string()),
     };
-    let mut report = bare(labs, case, seed, Verdict::Pass);
-    let claims = match Claims::of(observation) {
+    let truth = match Truth::of(&observation) {
+        Ok(truth) => truth,
+        Err(error) => return unsound(error.to_string()),
+    };
+    let claims = match Claims::of(files) {
         Ok(claims) => claims,
-        Err(error) => {
-            report.verdict = Verdict::Fail { reasons: vec![error.to_string()] };
-            return report;
-        }
+        Err(error) => return bare(labs, case, seed, Verdict::Fail { reasons: vec![error.to_string()] }),
     };
     if let Some(what) = wrong_fault(labs.fault(), &claims) {
-        report.verdict = Verdict::Infrastructure { what };
-        return report;
+        return unsound(what);
     }
-    report.findings = check::judge(&case.scenario, &case.plan, &truth, &claims);
+    let facts = Facts::of(&truth, &observation, files, &claims);
+    let mut report = bare(labs, case, seed, Verdict::Pass);
+    report.findings = check::judge(&facts);
     report.false_alarm_total = check::false_alarm_total(&report.findings);
     report.verdict = check::verdict(&report.findings);
-    build::fill(&mut report, case, &truth, &claims);
+    build::fill(&mut report, case, &truth, &facts);
     report
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use mvpnlab_emulator::place::Files;
+use mvpnlab_emulator::truth::{file, pcapng};
 
 use crate::report::{Report, html, json, junit};
 
@@ -74,9 +75,17 @@ pub fn write_kept(folder: &Path, observation: &Files) -> Result<(), OutputError>
     for (name, bytes) in observation.iter().filter(|(name, _)| name.as_str() != file::TAPS) {
         write(&folder.join(name), bytes)?;
     }
-    let captures = captures(observation)
-        .map_err(|message| OutputError::Render { what: "the captures", message })?;
+    let captures = captures(observation).map_err(|message| OutputError::Render { what: "the captures", message })?;
     captures.iter().try_for_each(|(name, bytes)| write(&folder.join("captures").join(name), bytes))
+}
+
+/// The taps per link, for Wireshark and its kin.
+fn captures(observation: &Files) -> Result<Files, String> {
+    let missing = |name: &str| format!("the observation has no {name}");
+    let taps = observation.get(file::TAPS).ok_or_else(|| missing(file::TAPS))?;
+    let plan = observation.get(file::PLAN).ok_or_else(|| missing(file::PLAN))?;
+    let plan = serde_json::from_slice(plan).map_err(|error| error.to_string())?;
+    pcapng::export(taps, &plan).map_err(|error| error.to_string())
 }
 
 /// Fails early where nothing can be written.

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mvpnlab_emulator::place::{DEFAULT_MEMORY_MIB, Execution, Files, PlaceError, Sealed, Start};
+use mvpnlab_emulator::place::native::Native;
+use mvpnlab_emulator::place::{Execution, Files, PlaceError, Sealed, Start};
 use sha2::{Digest as _, Sha256};
 
 use super::one::Ran;
 use super::progress::Progress;
 use super::suite::Case;
 use crate::cli;
+use crate::program;
 use crate::report::Built;
 use crate::verdict::Verdict;
 
@@ -21,7 +23,7 @@ const DEADLINE_FACTOR: u32 = 4;
 
 /// What all runs of a command share.
 pub struct Setup {
-    monitor: Vec<u8>,
+    monitor: PathBuf,
     built: Built,
     fault: Option<String>,
     start: Start,
@@ -33,34 +35,14 @@ impl Setup {
     pub fn of(labs: &cli::Labs, fault: Option<&str>) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| format!("cannot find our own executable: {error}"))?;
         let path = labs.monitor.clone().unwrap_or_else(|| own.with_file_name("vmscope"));
-        let monitor = read(&path).map_err(|error| {
+        let monitor = fs::read(&path).map_err(|error| {
             format!("cannot read the monitor {}: {error}; build it with `cargo build -p vmscope`, or name it with --monitor", path.display())
         })?;
-        let own = read(&own).map_err(|error| format!("cannot read our own executable {}: {error}", own.display()))?;
+        let own = fs::read(&own).map_err(|error| format!("cannot read our own executable {}: {error}", own.display()))?;
         let built = Built { image: String::new(), mvpnlab: sha256(&own), monitor: sha256(&monitor) };
         let start = if labs.cold { Start::Cold } else { Start::Warm };
-        Ok(Self { monitor, built, fault: fault.map(str::to_owned), start, native: labs.native })
+        Ok(Self { monitor: path, built, fault: fault.map(str::to_owned), start, native: labs.native })
     }
-
-    fn topology(&self, case: &Case) -> Result<Files, serde_json::Error> {
-        Ok(Files::from([("plan.json".into(), serde_json::to_vec(&case.plan)?)]))
-    }
-
-    fn job(&self, case: &Case, seed: u64) -> Result<Files, serde_json::Error> {
-        let mut job = Files::from([
-            ("scenario.json".into(), serde_json::to_vec(&case.scenario)?),
-            ("seed".into(), seed.to_string().into_bytes()),
-            ("bin/vmscope".into(), self.monitor.clone()),
-        ]);
-        if let Some(fault) = &self.fault {
-            job.insert("fault".into(), fault.clone().into_bytes());
-        }
-        Ok(job)
-    }
-}
-
-fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
-    fs::read(path)
 }
 
 /// SHA-256, lower-case hexadecimal.
@@ -71,8 +53,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Where labs run, or why they cannot.
 enum Place {
     Sealed(Box<Sealed>),
-    Native,
-    Missing(String),
+    Native(Native),
+    Missing(Verdict),
 }
 
 /// The labs of a suite.
@@ -85,17 +67,17 @@ pub struct Labs<'a> {
 impl<'a> Labs<'a> {
     /// Opens the place. When it cannot be opened every run says so: a suite's results are complete even then.
     pub fn open(setup: &'a Setup, progress: &Progress) -> Self {
-        let place = if setup.native {
-            Place::Native
-        } else {
-            match Sealed::open(&mut |line| progress.line("image", line)) {
-                Ok(sealed) => Place::Sealed(Box::new(sealed)),
-                Err(error) => Place::Missing(error.to_string()),
-            }
+        let place = match setup.native {
+            true => Native::open().map(Place::Native),
+            false => Sealed::open(&mut |line| progress.line("image", line)).map(|sealed| Place::Sealed(Box::new(sealed))),
         };
+        let place = place.unwrap_or_else(|error| match error {
+            PlaceError::NativeMissing(_) => Place::Missing(Verdict::Skipped { reason: error.to_string() }),
+            other => Place::Missing(unsound(&other)),
+        });
         let image = match &place {
             Place::Sealed(sealed) => sealed.image().manifest.id.clone(),
-            Place::Native => "native".into(),
+            Place::Native(_) => "native".into(),
             Place::Missing(_) => String::new(),
         };
         Self { setup, built: Built { image, ..setup.built.clone() }, place }
@@ -121,9 +103,9 @@ impl<'a> Labs<'a> {
     }
 
     fn execute(&self, case: &Case, seed: u64, log: &mut dyn FnMut(&str)) -> Result<Files, Verdict> {
-        let unsound = |what: String| Verdict::Infrastructure { what };
-        let topology = self.setup.topology(case).map_err(|error| unsound(error.to_string()))?;
-        let job = self.setup.job(case, seed).map_err(|error| unsound(error.to_string()))?;
+        let topology = program::topology(&case.plan);
+        let job = program::job(&case.scenario, seed, &self.setup.monitor, self.fault());
+        let job = job.map_err(|error| unsound(&error))?;
         let virtual_seconds = Duration::from_nanos(case.scenario.duration.ns);
         let execution = Execution {
             topology: &topology,
@@ -131,20 +113,16 @@ impl<'a> Labs<'a> {
             seed,
             deadline: DEADLINE_BASE + virtual_seconds * DEADLINE_FACTOR,
             start: self.setup.start,
-            memory_mib: case.scenario.memory_mib.max(DEFAULT_MEMORY_MIB),
+            memory_mib: case.scenario.memory_mib,
         };
         match &self.place {
-            Place::Sealed(sealed) => sealed.execute(&execution, log).map_err(|error| unsound(error.to_string())),
-            Place::Native => native(&execution, log),
-            Place::Missing(why) => Err(unsound(why.clone())),
+            Place::Sealed(sealed) => sealed.execute(&execution, log).map_err(|error| unsound(&error)),
+            Place::Native(native) => native.execute(&execution, log).map_err(|error| unsound(&error)),
+            Place::Missing(verdict) => Err(verdict.clone()),
         }
     }
 }
 
-fn native(execution: &Execution, log: &mut dyn FnMut(&str)) -> Result<Files, Verdict> {
-    let mut program = crate::program::LabProgram::default();
-    mvpnlab_emulator::place::native::execute(execution, &mut program, log).map_err(|error| match error {
-        PlaceError::NativeMissing(_) => Verdict::Skipped { reason: error.to_string() },
-        other => Verdict::Infrastructure { what: other.to_string() },
-    })
+fn unsound(error: &PlaceError) -> Verdict {
+    Verdict::Infrastructure { what: error.to_string() }
 }

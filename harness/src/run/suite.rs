@@ -32,7 +32,7 @@ impl Case {
     pub fn of(text: String, file: &Path, folder: PathBuf) -> Result<Self, String> {
         let shown = file.display().to_string();
         let scenario = Scenario::parse(&shown, &text).map_err(|error| error.to_string())?;
-        let plan = Plan::of(&scenario).map_err(|error| format!("{shown}: {error}"))?;
+        let plan = Plan::of(&scenario);
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, folder, text, scenario, plan })
     }

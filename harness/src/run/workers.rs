@@ -13,7 +13,7 @@ pub enum Step<T> {
 
 /// `work` of every item on as many threads as asked for (or cores). Results in the items' order; after a
 /// [`Step::Stop`] only of those that were begun.
-pub fn map<I: Sync, T: Send>(items: &[I], threads: Option<u16>, work: impl Fn(&I) -> Step<T> + Sync) -> Vec<T> {
+pub fn map<'i, I: Sync, T: Send>(items: &'i [I], threads: Option<u16>, work: impl Fn(&'i I) -> Step<T> + Sync) -> Vec<T> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.map_or_else(cores, usize::from).min(items.len());
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
