@@ -115,3 +115,39 @@ fn status(s: &Status) -> String {
     }
     details(lines)
 }
+
+#[cfg(test)]
+#[path = "../tests/support/scripted.rs"]
+mod scripted;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use vmscope_core::control::Outcome;
+
+    /// Everything that can be shown, as it is shown.
+    #[test]
+    fn answers_and_events() {
+        let (exchanges, events) = scripted::conversation();
+        let mut out = String::new();
+        for exchange in exchanges {
+            let asked = serde_json::to_value(&exchange.request).unwrap();
+            let shown = match &exchange.reply.outcome {
+                Outcome::Ok(ok) => answer(ok),
+                Outcome::Error(no) => refusal(no) + "\n",
+            };
+            out.push_str(&format!(
+                "===== {}\n{shown}",
+                asked["request"]["op"].as_str().unwrap()
+            ));
+        }
+        let mut kinds = BTreeSet::new();
+        for happened in events {
+            if kinds.insert(happened.kind()) {
+                out.push_str(&format!("===== event\n{}", event(&happened)));
+            }
+        }
+        insta::assert_snapshot!(out);
+    }
+}

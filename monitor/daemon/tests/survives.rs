@@ -198,7 +198,7 @@ fn what_keeps_it_from_starting_is_said_with_a_remedy() {
     assert_eq!(absent.status.code(), Some(2));
     // The wrong end of privilege: nobody.
     std::fs::write(&path, "interface = \"tap0\"").unwrap();
-    let public = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    let public: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), public).unwrap();
     let output = vmscope()
         .args(["daemon", "--config"])

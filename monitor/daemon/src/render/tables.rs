@@ -78,8 +78,8 @@ pub fn tunnel(t: &TunnelStatus) -> String {
         (None, _) | (_, None) => "the link itself".to_owned(),
     };
     let querier = match t.igmp_querier {
-        Some(version) => format!("IGMPv{version}"),
-        None => "IGMP as ours".to_owned(),
+        Some(version) => format!(", from a querier of IGMPv{version}"),
+        None => String::new(),
     };
     let head = details([
         (
@@ -93,10 +93,14 @@ pub fn tunnel(t: &TunnelStatus) -> String {
         ),
         ("key", or_nothing(t.spec.key)),
         ("pings", ping(&t.ping)),
-        ("queries", format!("{} heard, {querier}", t.igmp_queries)),
+        ("queries", format!("{} heard{querier}", t.igmp_queries)),
         ("damaged", format!("{} packets", t.damaged)),
     ]);
-    format!("{head}\n{}\n{}", overhead(&t.overhead), groups(&t.groups))
+    let joined = match t.groups.as_slice() {
+        [] => "no group joined\n".to_owned(),
+        some => groups(some),
+    };
+    format!("{head}\n{}\n{joined}", overhead(&t.overhead))
 }
 
 /// Groups over tunnels.
