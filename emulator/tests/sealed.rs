@@ -5,6 +5,7 @@
 
 mod sealed {
     pub mod failures;
+    pub mod native;
     pub mod programs;
     pub mod repetition;
     pub mod support;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use mvpnlab_emulator::place::guest;
-use sealed::{failures, programs, repetition, support};
+use sealed::{failures, native, programs, repetition, support};
 
 type Test = (&'static str, fn());
 
@@ -72,6 +73,15 @@ const TESTS: &[Test] = &[
     (
         "failures::a_full_disk_is_an_error_and_leaves_nothing",
         failures::full_disk,
+    ),
+    (
+        "native::a_program_runs_in_this_kernel_and_its_namespaces_go_with_it",
+        native::runs,
+    ),
+    ("native::failures_and_hangs_are_errors", native::failures),
+    (
+        "native::what_is_missing_is_listed_with_remedies",
+        native::missing,
     ),
     (
         "failures::the_guest_runs_only_as_process_one",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::image::ImageError;
 use super::qmp::QmpError;
-use super::shared_memory::TooLarge;
+use super::shared_memory::{State, TooLarge, Window};
 
 /// Why a lab could not be run. None of these is a verdict on what ran in it.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,35 @@ impl fmt::Display for LastWords {
             separator = "\n";
         }
         Ok(())
+    }
+}
+
+impl Window {
+    /// What was handed over, or why nothing was.
+    ///
+    /// # Errors
+    /// The program's failure, or that it stopped in the middle.
+    pub fn result(&self, words: LastWords) -> Result<Vec<u8>, PlaceError> {
+        let output = self.output();
+        let message = String::from_utf8_lossy(&output).into_owned();
+        match self.state() {
+            Some(State::Done) => Ok(output),
+            Some(State::BuildFailed) => Err(PlaceError::Program {
+                phase: Phase::Build,
+                message,
+                words,
+            }),
+            Some(State::RunFailed) => Err(PlaceError::Program {
+                phase: Phase::Run,
+                message,
+                words,
+            }),
+            Some(State::GuestFailed) => Err(PlaceError::Guest { message, words }),
+            state @ (Some(State::Booting | State::Booted | State::Built) | None) => {
+                let message = format!("it stopped in the middle of its work (state {state:?})");
+                Err(PlaceError::Guest { message, words })
+            }
+        }
     }
 }
 

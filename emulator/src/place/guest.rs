@@ -3,6 +3,7 @@
 //! Process 1 mounts, loads modules, starts one worker and from then on only reaps: orphans of the lab are its
 //! children, the program's own children are the worker's, so nobody's exit status is stolen.
 
+mod native;
 mod system;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +26,14 @@ pub type Programs<'a> = &'a dyn Fn(&str) -> Option<Box<dyn Program>>;
 /// # Errors
 /// Why it is no init.
 pub fn init(programs: Programs) -> Result<std::convert::Infallible, String> {
+    if let Some(number) = std::env::var_os(super::native::WINDOW) {
+        native::become_init()?;
+        let host = Host {
+            window: native::open_window(&number)?,
+            bell: None,
+        };
+        begin(&host, programs)
+    }
     if std::process::id() != 1 {
         return Err(
             "`guest` is what runs inside the sealed lab, as its process 1; use `mvpnlab run` here"
@@ -39,15 +48,23 @@ pub fn init(programs: Programs) -> Result<std::convert::Infallible, String> {
     system::mount_all()?;
     let window = system::open_window()?;
     let bell = Doorbell::open().map_err(|e| format!("could not get at the doorbell: {e}"))?;
-    let host = Host { window, bell };
+    let host = Host {
+        window,
+        bell: Some(bell),
+    };
     if let Err(reason) = system::prepare(&host.window) {
         give_up(&host, &reason);
     }
+    begin(&host, programs)
+}
+
+/// Process 1 of the guest, or of a native lab's process namespace, with everything in place.
+fn begin(host: &Host, programs: Programs) -> ! {
     // SAFETY: no thread has been started, so the child may do anything.
     match unsafe { fork() } {
-        Ok(ForkResult::Child) => work(&host, programs),
-        Ok(ForkResult::Parent { child }) => reap(&host, child),
-        Err(errno) => give_up(&host, &format!("could not start the worker: {errno}")),
+        Ok(ForkResult::Child) => work(host, programs),
+        Ok(ForkResult::Parent { child }) => reap(host, child),
+        Err(errno) => give_up(host, &format!("could not start the worker: {errno}")),
     }
 }
 
@@ -63,7 +80,8 @@ fn work(host: &Host, programs: Programs) -> ! {
 /// The way to the host: the window, and the bell that stops the machine for the host to look at it.
 struct Host {
     window: Window,
-    bell: Doorbell,
+    /// None in a native lab: there is no machine to stop.
+    bell: Option<Doorbell>,
 }
 
 /// More virtual time than two instructions and a timer's interrupt take.
@@ -74,8 +92,9 @@ impl Host {
     /// been read before.
     fn pause(&self, state: State) {
         self.window.set_state(state);
+        let Some(bell) = &self.bell else { return };
         let before = system::monotonic_ns();
-        self.bell.ring();
+        bell.ring();
         let passed = system::monotonic_ns().saturating_sub(before);
         if passed > PAUSE_NS_MAX {
             let text = format!(
@@ -87,8 +106,11 @@ impl Host {
 
     /// Everything is said: stops the machine until the host ends it.
     fn stand_still(&self) -> ! {
+        let Some(bell) = &self.bell else {
+            std::process::exit(0)
+        };
         loop {
-            self.bell.ring();
+            bell.ring();
         }
     }
 }
@@ -120,7 +142,10 @@ fn phases(host: &Host, programs: Programs) -> Result<(), Failure> {
 
     host.pause(State::Built);
     let (seed, job) = host.window.job();
-    system::reseed(seed).map_err(guest)?;
+    // Natively the generator is the host's, and not ours to seed.
+    if host.bell.is_some() {
+        system::reseed(seed).map_err(guest)?;
+    }
     let job = archive::unpack(&job).map_err(guest)?;
     let output = guarded(|| program.run(&job, &mut log)).map_err(run)?;
     let output = archive::pack(&output).map_err(run)?;
@@ -157,6 +182,9 @@ fn guarded<T>(step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 fn reap(host: &Host, worker: Pid) -> ! {
     loop {
         match wait() {
+            Ok(WaitStatus::Exited(pid, 0)) if pid == worker && host.bell.is_none() => {
+                std::process::exit(0)
+            }
             Ok(WaitStatus::Exited(pid, status)) if pid == worker => {
                 give_up(host, &format!("its worker ended with exit status {status}"));
             }

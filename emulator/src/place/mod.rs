@@ -24,6 +24,7 @@ use std::time::Duration;
 pub use archive::Files;
 pub use cache::Cache;
 pub use error::{LastWords, PlaceError};
+pub use native::Native;
 pub use sealed::Sealed;
 
 /// The entry of the topology's files that names the program to run; without it, [`DEFAULT_PROGRAM`].

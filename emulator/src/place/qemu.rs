@@ -290,7 +290,7 @@ pub fn memory_file(name: &'static str, bytes: u64) -> Result<File, PlaceError> {
 }
 
 /// Starts `command` with `inherited` open, to die with the thread that started it.
-fn spawn(mut command: Command, inherited: Vec<RawFd>) -> io::Result<Child> {
+pub fn spawn(mut command: Command, inherited: Vec<RawFd>) -> io::Result<Child> {
     let parent = std::process::id();
     // SAFETY: between fork and exec only async-signal-safe system calls are made.
     unsafe {

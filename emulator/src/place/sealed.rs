@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::error::{Phase, PlaceError};
+use super::error::PlaceError;
 use super::image::{Image, hex};
 use super::qemu::{Boot, Machine, Qemu, join, memory_file};
 use super::qmp::QmpError;
@@ -271,7 +271,10 @@ impl Machine {
         self.wait_for_bell(clock, progress)?;
         match self.window.state() {
             Some(found) if found == state => Ok(()),
-            _ => Err(self.output().err().unwrap_or_else(|| self.nonsense())),
+            _ => Err(self.output().err().unwrap_or_else(|| PlaceError::Guest {
+                message: "it was done before its work began".into(),
+                words: self.last_words(),
+            })),
         }
     }
 
@@ -374,39 +377,12 @@ impl Machine {
 
     /// What the guest handed over when it rang.
     fn output(&self) -> Result<Vec<u8>, PlaceError> {
-        let output = self.window.output();
-        let message = || String::from_utf8_lossy(&output).into_owned();
-        let failed = |phase| PlaceError::Program {
-            phase,
-            message: message(),
-            words: self.last_words(),
-        };
-        match self.window.state() {
-            Some(State::Done) => Ok(output),
-            Some(State::BuildFailed) => Err(failed(Phase::Build)),
-            Some(State::RunFailed) => Err(failed(Phase::Run)),
-            Some(State::GuestFailed) => Err(PlaceError::Guest {
-                message: message(),
-                words: self.last_words(),
-            }),
-            Some(State::Booting | State::Booted | State::Built) | None => Err(self.nonsense()),
-        }
+        self.window.result(self.last_words())
     }
 
     fn too_late(&self, clock: &Clock) -> PlaceError {
         PlaceError::Deadline {
             deadline: clock.deadline,
-            words: self.last_words(),
-        }
-    }
-
-    fn nonsense(&self) -> PlaceError {
-        let message = format!(
-            "it stopped in the middle of its work (state {:?})",
-            self.window.state()
-        );
-        PlaceError::Guest {
-            message,
             words: self.last_words(),
         }
     }

@@ -226,7 +226,7 @@ pub fn full_disk_child() -> ExitCode {
 }
 
 /// Processes whose parent is this one, by their ids.
-fn own_children() -> Vec<u32> {
+pub fn own_children() -> Vec<u32> {
     let own = std::process::id().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let ids = processes.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());

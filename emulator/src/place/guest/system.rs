@@ -114,7 +114,8 @@ fn load_modules() -> Result<(), String> {
     Ok(())
 }
 
-fn loopback_up() -> io::Result<()> {
+/// Brings up the loopback interface of this network namespace.
+pub fn loopback_up() -> io::Result<()> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
     // SAFETY: an all-zero ifreq is valid; the two calls read and write only it.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
