@@ -4,17 +4,18 @@
 //! a frame that entered a wire and never left was lost on the wire; one that arrived at a node and never left it again
 //! was lost in the node.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::{
     Truth,
     crossing::{Crossing, Exit, ExitState},
     fate::Sent,
-    journey::{Hop, Journey, Phase, phase, routed_head},
+    journey::{Hop, Journey, Phase, routed_head},
     lane::Lane,
+    way::Search,
 };
 use crate::{
-    plan::{TunnelPlan, WireKind},
+    plan::TunnelPlan,
     scenario::{Impairment, LossCause},
 };
 
@@ -84,7 +85,7 @@ impl Truth {
         }
         // Still inside when the wire went down: the queue was purged.
         let longest_ns = self.conditions.longest_transit_ns(lane);
-        let shortest_ns = possible().map(shortest_transit_ns).min().unwrap_or(0);
+        let shortest_ns = self.conditions.shortest_transit_ns(lane, ns);
         let purged = |within_ns| {
             self.conditions
                 .outages(lane)
@@ -108,15 +109,6 @@ fn is_full(impairment: &Impairment, occupancy: u32) -> bool {
 
 fn is_lossy(impairment: &Impairment) -> bool {
     impairment.loss.is_some_and(|loss| loss.0 > 0.0) || impairment.burst.is_some()
-}
-
-fn shortest_transit_ns(impairment: &Impairment) -> u64 {
-    let spread_ns = impairment.jitter.map_or(0, |jitter| 4 * jitter.ns);
-    let at_once = impairment.reorder.is_some();
-    impairment
-        .delay
-        .filter(|_| !at_once)
-        .map_or(0, |delay| delay.ns.saturating_sub(spread_ns))
 }
 
 /// The ways of a pair's probes, remembered.
@@ -185,193 +177,43 @@ impl End {
     }
 }
 
-/// One pair in one run.
-#[derive(Clone, Copy)]
-struct Search<'a> {
-    truth: &'a Truth,
-    sender: &'a TunnelPlan,
-    receiver: &'a TunnelPlan,
-}
-
 impl<'a> Search<'a> {
-    fn phase(self, crossing: &Crossing) -> Option<Phase> {
-        phase(&crossing.decoded, self.sender, self.receiver)
-    }
-
-    /// The way that an arrived probe went, from its last crossing back to the monitor.
-    fn way(self, sent: &Sent, arrivals: &[Exit]) -> Vec<Hop> {
-        let journey = self.truth.journey(sent.id);
-        let Some(arrived) = arrivals.first() else {
-            return Vec::new();
-        };
-        let mut at = journey.iter().find(|crossing| {
-            crossing
-                .exits
-                .iter()
-                .any(|exit| exit.order == arrived.order)
-        });
-        let mut way = Vec::new();
-        while let Some(crossing) = at {
-            let Some(phase) = self.phase(crossing) else {
-                break;
-            };
-            way.push(Hop {
-                lane: crossing.lane,
-                phase,
-            });
-            at = self.before(journey, crossing, phase);
-        }
-        way.reverse();
-        way
-    }
-
-    /// The crossing that brought the packet to the node from which this one goes on: the latest that fits.
-    fn before(
-        self,
-        journey: Journey<'a>,
-        next: &Crossing,
-        next_phase: Phase,
-    ) -> Option<&'a Crossing> {
-        let node = self.truth.lanes.from(next.lane);
-        let arrived_before = |crossing: &Crossing| {
-            crossing
-                .exits
-                .iter()
-                .rev()
-                .find(|exit| exit.order < next.order)
-                .map(|exit| exit.order)
-        };
-        let fitting = journey.iter().filter(|crossing| {
-            self.truth.lanes.to(crossing.lane) == node
-                && self
-                    .phase(crossing)
-                    .is_some_and(|phase| self.can_follow(phase, next_phase, node))
-        });
-        let timed = fitting.filter_map(|crossing| Some((arrived_before(crossing)?, crossing)));
-        timed
-            .max_by_key(|(order, _)| *order)
-            .map(|(_, crossing)| crossing)
-    }
-
-    /// Which form can come out of a node, given the form that went in.
-    fn can_follow(self, before: Phase, after: Phase, node: &str) -> bool {
-        match (before, after) {
-            (Phase::Up, Phase::Up) | (Phase::Down, Phase::Down) => true,
-            (Phase::Up, Phase::Native | Phase::Register) => node == self.sender.at,
-            (Phase::Up, Phase::Down) => node == self.sender.at && node == self.receiver.at,
-            (Phase::Native | Phase::Register, Phase::Native | Phase::Register) => true,
-            (Phase::Native | Phase::Register, Phase::Down) => node == self.receiver.at,
-            (Phase::Native | Phase::Register | Phase::Down, Phase::Up)
-            | (Phase::Down, Phase::Native | Phase::Register) => false,
-        }
-    }
-
-    /// When no probe of the pair ever arrived: fewest wires there, along the tunnels and the backbone.
-    fn shortest_way(self) -> Vec<Hop> {
-        let Some((from_monitor, to_monitor)) = self.truth.monitor_lanes else {
-            return Vec::new();
-        };
-        let monitor = self.truth.lanes.from(from_monitor);
-        let hops = |from: &str, to: &str, phase| {
-            self.lanes_between(from, to)
-                .into_iter()
-                .map(move |lane| Hop { lane, phase })
-                .collect::<Vec<_>>()
-        };
-        let near = self.truth.lanes.to(from_monitor);
-        debug_assert_eq!(self.truth.lanes.to(to_monitor), monitor);
-        let mut way = vec![Hop {
-            lane: from_monitor,
-            phase: Phase::Up,
-        }];
-        way.extend(hops(near, &self.sender.at, Phase::Up));
-        way.extend(hops(&self.sender.at, &self.receiver.at, Phase::Native));
-        way.extend(hops(&self.receiver.at, near, Phase::Down));
-        way.push(Hop {
-            lane: to_monitor,
-            phase: Phase::Down,
-        });
-        way
-    }
-
-    /// Breadth first over backbone wires, in lane order.
-    fn lanes_between(self, from: &str, to: &str) -> Vec<Lane> {
-        let lanes = &self.truth.lanes;
-        let mut came_by: BTreeMap<&str, Option<Lane>> = BTreeMap::from([(from, None)]);
-        let mut queue = VecDeque::from([from]);
-        while let Some(node) = queue.pop_front() {
-            let out = lanes.iter().filter(|lane| {
-                lanes.from(*lane) == node && *lanes.kind(*lane) == WireKind::Backbone
-            });
-            for lane in out {
-                let next = lanes.to(lane);
-                if !came_by.contains_key(next) {
-                    came_by.insert(next, Some(lane));
-                    queue.push_back(next);
-                }
-            }
-        }
-        let mut way = Vec::new();
-        let mut node = to;
-        while let Some(Some(lane)) = came_by.get(node) {
-            way.push(*lane);
-            node = lanes.from(*lane);
-        }
-        way.reverse();
-        way
-    }
-
-    /// Walks a way until the probe is no longer there.
+    /// Walks a way until the probe is no longer there. Where there are several copies, a whole one is followed.
     fn follow(self, journey: Journey<'a>, way: &[Hop]) -> End {
-        let mut last: Option<&Crossing> = None;
-        let mut damaged: Option<Place> = None;
+        let mut before: Vec<&Crossing> = Vec::new();
+        // Where the first copy was hurt, and whether only hurt ones are left.
+        let (mut hurt, mut damaged): (Option<Place>, Option<Place>) = (None, None);
         for (hops, hop) in way.iter().enumerate() {
             let crossings: Vec<_> = journey.over(*hop, self.sender, self.receiver).collect();
-            let Some(crossing) = crossings
-                .iter()
-                .find(|crossing| !crossing.exits.is_empty())
-                .or(crossings.first())
-            else {
-                return End {
-                    hops,
-                    loss: self.lost_in_node(
-                        last,
-                        damaged,
-                        hops.checked_sub(1).map(|at| way[at].phase),
-                        *hop,
-                    ),
-                };
+            let Some(crossing) = best(&crossings) else {
+                let phase = hops.checked_sub(1).map(|at| way[at].phase);
+                let loss = self.lost_in_node(best(&before), damaged, phase, *hop);
+                return End { hops, loss };
             };
             if crossing.exits.is_empty() {
-                let loss = Loss {
-                    place: Place::Wire(hop.lane),
-                    cause: self.truth.wire_cause(crossing),
+                let (place, cause) = (Place::Wire(hop.lane), self.truth.wire_cause(crossing));
+                return End {
+                    hops,
+                    loss: Loss { place, cause },
                 };
-                return End { hops, loss };
             }
-            if crossing.decoded.damage.is_some() {
-                damaged.get_or_insert(
-                    last.map_or(Place::Wire(hop.lane), |last| Place::Node(last.lane)),
-                );
+            let is_hurt =
+                |crossing: &&&Crossing| !crossing.exits.is_empty() && crossing.arrival().is_none();
+            if let Some(first) = crossings.iter().find(is_hurt) {
+                hurt.get_or_insert(origin_of_damage(first, &before));
             }
-            if crossing
-                .exits
-                .iter()
-                .all(|exit| exit.state == ExitState::Damaged)
-            {
-                damaged.get_or_insert(Place::Wire(hop.lane));
+            if crossing.arrival().is_none() {
+                damaged = hurt;
             }
-            last = Some(crossing);
+            before = crossings;
         }
         // It came all the way and was still not received: it must have been damaged on the way.
         let last_lane = way.last().map_or(Lane::from_index(0), |hop| hop.lane);
         let place = damaged.unwrap_or(Place::Wire(last_lane));
+        let cause = damaged.map(|_| LossCause::Corruption);
         End {
             hops: way.len(),
-            loss: Loss {
-                place,
-                cause: damaged.map(|_| LossCause::Corruption),
-            },
+            loss: Loss { place, cause },
         }
     }
 
@@ -444,5 +286,30 @@ impl<'a> Search<'a> {
         possible()
             .any(|impairment| impairment.queue_packets.is_some())
             .then_some(LossCause::QueueOverflow)
+    }
+}
+
+/// Of several copies on a hop: one that left whole, else one that left, else any.
+fn best<'a>(crossings: &[&'a Crossing]) -> Option<&'a Crossing> {
+    let whole = crossings
+        .iter()
+        .find(|crossing| crossing.arrival().is_some());
+    let left = || crossings.iter().find(|crossing| !crossing.exits.is_empty());
+    whole.or_else(left).or(crossings.first()).copied()
+}
+
+/// A copy that left damaged was hurt on this wire; one that came damaged, on the wire before, or in the node between.
+fn origin_of_damage(crossing: &Crossing, before: &[&Crossing]) -> Place {
+    let hurt = |crossing: &&&Crossing| {
+        crossing
+            .exits
+            .iter()
+            .any(|exit| exit.state == ExitState::Damaged)
+    };
+    let came_damaged = crossing.decoded.damage.is_some();
+    match (came_damaged, before.iter().find(hurt), before.first()) {
+        (false, _, _) | (true, None, None) => Place::Wire(crossing.lane),
+        (true, Some(hurt), _) => Place::Wire(hurt.lane),
+        (true, None, Some(last)) => Place::Node(last.lane),
     }
 }

@@ -184,6 +184,8 @@ impl Audit<'_> {
         // netem's order: a frame that is doubled and then lost leaves one copy.
         let probability = shares.loss * (1.0 - shares.duplicate);
         let surprising = match self.asked.burst {
+            // Any loss is told of already: nothing that was asked for explains it.
+            None if probability == 0.0 => false,
             None => binomial::p_value(lost, trials, probability) < self.alpha,
             Some(burst) => bursts_surprise(burst, lost, trials, probability, self.alpha),
         };

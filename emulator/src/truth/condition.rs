@@ -190,6 +190,22 @@ impl Conditions {
             .is_some_and(|outages| outages.iter().any(|outage| outage.holds(ns)))
     }
 
+    /// The shortest that a frame which entered then may stay on this lane.
+    pub fn shortest_transit_ns(&self, lane: Lane, ns: u64) -> u64 {
+        self.possible(lane, ns)
+            .map(shortest_transit_ns)
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// Then every frame of this lane stayed for the same time: no jitter, no queue, no reordering.
+    pub fn keeps_delay(&self, lane: Lane, ns: u64) -> bool {
+        let spreads = |impairment: &Impairment| {
+            impairment.jitter.is_some() || impairment.rate.is_some() || impairment.reorder.is_some()
+        };
+        !self.possible(lane, ns).any(spreads)
+    }
+
     /// The longest that a frame may stay on this lane, at any time of the run.
     pub fn longest_transit_ns(&self, lane: Lane) -> u64 {
         self.eras(lane)
@@ -204,6 +220,15 @@ impl Outage {
     fn holds(self, ns: u64) -> bool {
         (self.began_ns..=self.ended_ns).contains(&ns)
     }
+}
+
+fn shortest_transit_ns(impairment: &Impairment) -> u64 {
+    let spread_ns = impairment
+        .jitter
+        .map_or(0, |jitter| TABLE_REACH * jitter.ns);
+    let at_once = impairment.reorder.is_some();
+    let delay = impairment.delay.filter(|_| !at_once);
+    delay.map_or(0, |delay| delay.ns.saturating_sub(spread_ns))
 }
 
 /// The longest that netem may hold a frame, with slack for the machine.

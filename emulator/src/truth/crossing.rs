@@ -155,6 +155,7 @@ struct Track<'a> {
 }
 
 struct Pairing<'a> {
+    conditions: &'a Conditions,
     tracks: Vec<Track<'a>>,
     all: Vec<Crossing>,
     phantoms: Vec<Phantom>,
@@ -164,7 +165,7 @@ struct Pairing<'a> {
 }
 
 impl<'a> Pairing<'a> {
-    fn new(lanes: &Lanes, conditions: &Conditions) -> Self {
+    fn new(lanes: &Lanes, conditions: &'a Conditions) -> Self {
         let track = |lane| Track {
             by_content: HashMap::new(),
             frames: Vec::new(),
@@ -172,6 +173,7 @@ impl<'a> Pairing<'a> {
             is_customer: matches!(lanes.kind(lane), WireKind::Customer { .. }),
         };
         Self {
+            conditions,
             tracks: lanes.iter().map(track).collect(),
             all: Vec::new(),
             phantoms: Vec::new(),
@@ -238,20 +240,34 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// Routers repeat themselves byte by byte (hellos), so the same content may have entered many times: prefer the
-    /// oldest that is still inside and not older than a frame can be, then any that is inside, then a second copy.
+    /// The same bytes may have entered many times: hellos, and copies that were made upstream. Of those that are still
+    /// inside and neither younger nor older than the lane's impairment lets them be, one that keeps its order leaves
+    /// after exactly the delay, so the youngest it is; jitter and queues leave only the oldest as a guess. Then any that
+    /// is inside; then it is a second copy.
     fn same_content(&self, lane: Lane, record: &Record<'a>, ns: u64) -> Option<u32> {
         let track = &self.tracks[lane.index()];
         let candidates = track.by_content.get(&content(record))?;
-        let inside = |index: &&u32| self.all[**index as usize].exits.is_empty();
-        let recent = |index: &&u32| self.all[**index as usize].entered_ns + track.window_ns >= ns;
-        let oldest = candidates
+        if let [only] = candidates[..] {
+            return Some(only);
+        }
+        let crossing = |index: &u32| &self.all[*index as usize];
+        let inside = |index: &&u32| crossing(index).exits.is_empty();
+        let recent = |index: &&u32| crossing(index).entered_ns + track.window_ns >= ns;
+        let ripe = |index: &&u32| {
+            let entered_ns = crossing(index).entered_ns;
+            entered_ns + self.conditions.shortest_transit_ns(lane, entered_ns) <= ns
+        };
+        let mut fitting = candidates
             .iter()
             .rev()
             .take_while(recent)
             .filter(inside)
-            .last();
-        oldest
+            .filter(ripe);
+        let chosen = match self.conditions.keeps_delay(lane, ns) {
+            true => fitting.next(),
+            false => fitting.last(),
+        };
+        chosen
             .or_else(|| candidates.iter().rev().find(inside))
             .or(candidates.last())
             .copied()

@@ -15,6 +15,8 @@ const PROBE_MAGIC: u32 = 0x564d_5350;
 const PROBE_VERSION: u8 = 1;
 const PROBE_HEADER_BYTES: usize = 32;
 const ECHO_MAGIC: u32 = 0x564d_5345;
+/// RFC 2784 sections 2.2 and 2.3: source routing, bits 4 and 5, and any version but 0 make a receiver discard.
+const REFUSED_FLAGS: u16 = 0x4c07;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
@@ -280,8 +282,8 @@ impl Walk<'_> {
         let has_key = flags & 0x2000 != 0;
         let key = has_key.then(|| u32_at(gre, key_at)).flatten();
         let length = key_at + if has_key { 4 } else { 0 } + if flags & 0x1000 != 0 { 4 } else { 0 };
-        // Version 0 and no source routing (RFC 2784 sections 2.3 and 2.2), or every receiver discards it.
-        let bad = flags & 0x4007 != 0 || protocol != ETHERTYPE_IPV4 || (has_key && key.is_none());
+        let bad =
+            flags & REFUSED_FLAGS != 0 || protocol != ETHERTYPE_IPV4 || (has_key && key.is_none());
         let wrap = Gre {
             head: layer.head,
             key,

@@ -22,12 +22,12 @@ pub mod lane;
 pub mod observation;
 pub mod pcapng;
 pub mod record;
+mod recount;
 mod ring;
 pub mod tap;
-#[cfg(test)]
-mod tests;
 pub mod timeline;
 pub mod view;
+mod way;
 
 pub use agreement::Disagreement;
 pub use attribution::{Loss, Place};

@@ -1,0 +1,10 @@
+//! The truth must find exactly what was done to every packet, and must notice every lie.
+
+mod causes;
+mod decoder;
+mod disagreements;
+mod fates;
+mod frames;
+mod lab;
+mod random;
+mod walk;
