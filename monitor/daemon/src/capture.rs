@@ -17,6 +17,8 @@ const RING_BYTES: i32 = 16 << 20;
 const LINK_BYTES_MAX: u32 = 22;
 /// Longest frame captured: checksums are verified, so all of it is needed.
 const SNAP_BYTES_MAX: u32 = 9_216;
+/// A filter that nothing passes.
+const NOTHING: &str = "less 1";
 /// Bytes of an Ethernet header.
 const ETHERNET_BYTES: usize = 14;
 /// Where an Ethernet header holds its source.
@@ -102,7 +104,9 @@ impl Capture {
             counters: CaptureCounters::default(),
             last_stat: (0, 0),
         };
-        capture.set_filter("less 1")?;
+        capture.set_filter(NOTHING)?;
+        // What came before the filter was there is nobody's business.
+        while !matches!(capture.poll_next()?, Next::Empty) {}
         Ok(capture)
     }
 

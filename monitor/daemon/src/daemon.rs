@@ -30,6 +30,7 @@ pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
     let outcome = read_config(&arguments.config).and_then(|config| {
         log_to_stderr(arguments.log.map_or(config.log, LogLevel::from));
         let recipe = Recipe::new(&arguments.config, config)?;
+        recipe.interface()?;
         // Whether the configuration makes sense is known before anything is opened.
         recipe.begin()?;
         if arguments.check {
@@ -99,6 +100,13 @@ impl Recipe {
         })
     }
 
+    fn interface(&self) -> Result<&str, StartError> {
+        self.config
+            .interface
+            .as_deref()
+            .ok_or(StartError::InterfaceMissing)
+    }
+
     /// A session, begun now, in which all of the configuration is in force.
     fn begin(&self) -> Result<Session, StartError> {
         let now = clock::now();
@@ -137,11 +145,7 @@ fn read_config(path: &Path) -> Result<Config, StartError> {
 
 fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let config = &recipe.config;
-    let name = config
-        .interface
-        .as_deref()
-        .ok_or(StartError::InterfaceMissing)?;
-    let interface = Interface::named(name)?;
+    let interface = Interface::named(recipe.interface()?)?;
     let capture = Capture::open(&interface)?;
     let transmitter = Transmitter::open(&interface)?;
     let _hears = HearsAllMulticast::on(&interface)

@@ -72,6 +72,7 @@ fn every_probes_fate_is_as_it_happened() {
     let counted = seen.carried.values().filter(|(_, warmup)| !warmup).count();
     assert_eq!(counted, 6 * 100);
     assert_eq!(logged.iter().filter(|(_, claim)| !claim.3).count(), counted);
+    let logged_rows = logged.len();
     for (key, claim) in logged {
         let Some((way, warmup)) = seen.carried.get(&key) else {
             assert_eq!(
@@ -93,6 +94,31 @@ fn every_probes_fate_is_as_it_happened() {
             "{key:?}, {way:?}"
         );
     }
+
+    // The command line reads the same from the file.
+    let file = directory
+        .path()
+        .join("results.sqlite")
+        .display()
+        .to_string();
+    let probes = daemon.cli(&format!(
+        "results red --database {file} --probes --limit 100000 --json"
+    ));
+    assert_eq!(
+        String::from_utf8(probes.stdout).unwrap().lines().count(),
+        logged_rows
+    );
+    let table =
+        String::from_utf8(daemon.cli(&format!("results red --database {file}")).stdout).unwrap();
+    // Four intervals of the six pairs, at least, and a heading.
+    assert!(table.lines().count() > 4 * 6, "{table}");
+    assert_eq!(
+        daemon
+            .cli(&format!("results blue --database {file}"))
+            .status
+            .code(),
+        Some(1)
+    );
 
     // Customer packets came with every probe, and the kernel's filter kept all of them out.
     assert_eq!(overhead["customer_discarded"]["packets"], 0);

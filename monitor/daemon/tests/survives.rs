@@ -155,6 +155,31 @@ fn the_command_line_speaks_to_it() {
 }
 
 #[test]
+fn the_console_runs_line_after_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let _reflector = Reflector::start(tap::enter_new_network(), straight, 0);
+    let daemon = Daemon::start(directory.path(), &config(directory.path(), 2, ""));
+    let lines = "tunnel list\n\nfrobnicate\njoin t1 239.7.7.7\njoin t9 239.7.7.7\nstats group\nexit\nshutdown\n";
+    let output = daemon.cli_with_input("console", lines);
+    let (shown, said) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        shown.contains("10.254.1.2") && shown.contains("239.7.7.7"),
+        "{shown}"
+    );
+    assert!(
+        said.contains("unrecognized subcommand 'frobnicate'"),
+        "{said}"
+    );
+    assert!(said.contains("there is no tunnel t9"), "{said}");
+    // What stands after `exit` is not run.
+    assert_eq!(daemon.cli("status").status.code(), Some(0));
+}
+
+#[test]
 fn what_keeps_it_from_starting_is_said_with_a_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let _link = tap::enter_new_network();

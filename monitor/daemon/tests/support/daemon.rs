@@ -68,6 +68,26 @@ impl Daemon {
             .unwrap()
     }
 
+    /// The same, with something to read on its standard input.
+    pub fn cli_with_input(&self, line: &str, input: &str) -> Output {
+        let mut child = vmscope()
+            .arg("--socket")
+            .arg(&self.socket)
+            .args(line.split(' '))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    }
+
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
