@@ -143,6 +143,31 @@ impl Image {
         (image.kernel().exists() && image.root().exists()).then_some(image)
     }
 
+    /// Removes all images but the current one, and what interrupted builds left; returns how many folders went.
+    ///
+    /// # Errors
+    /// When the cache cannot be listed or a folder not be removed.
+    pub fn collect_garbage(cache: &Cache) -> Result<usize, ImageError> {
+        let lock_path = cache.lock_path("image");
+        let _lock =
+            Lock::exclusive(&lock_path).map_err(|e| ImageError::io("lock", &lock_path, e))?;
+        let (parent, current) = (cache.folder("image"), folder(cache));
+        if !parent.exists() {
+            return Ok(0);
+        }
+        let listing = fs::read_dir(&parent).map_err(|e| ImageError::io("list", &parent, e))?;
+        let mut removed = 0;
+        for path in listing
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| *path != current)
+        {
+            fs::remove_dir_all(&path).map_err(|e| ImageError::io("remove", &path, e))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
     /// The kernel, a bzImage.
     pub fn kernel(&self) -> PathBuf {
         self.folder.join("vmlinuz")
@@ -235,4 +260,49 @@ fn build(scratch: &Path, progress: &mut dyn FnMut(&str)) -> Result<Manifest, Ima
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn garbage_is_every_image_but_the_current_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path());
+        assert_eq!(Image::collect_garbage(&cache).unwrap(), 0);
+        let current = folder(&cache);
+        for path in [
+            current.clone(),
+            current.with_file_name("older"),
+            current.with_file_name(".building-x"),
+        ] {
+            fs::create_dir_all(path.join("inside")).unwrap();
+        }
+        assert_eq!(Image::collect_garbage(&cache).unwrap(), 2);
+        assert!(current.exists());
+    }
+
+    #[test]
+    fn half_an_image_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path());
+        let manifest = Manifest {
+            id: "1".into(),
+            kernel: "6".into(),
+            modules: Vec::new(),
+            packages: Vec::new(),
+        };
+        fs::create_dir_all(folder(&cache)).unwrap();
+        fs::write(
+            folder(&cache).join("manifest.json"),
+            serde_json::to_vec(&manifest).unwrap(),
+        )
+        .unwrap();
+        assert!(Image::cached(&cache).is_none());
+        for name in ["vmlinuz", "root.cpio"] {
+            fs::write(folder(&cache).join(name), "").unwrap();
+        }
+        assert_eq!(Image::cached(&cache).unwrap().manifest, manifest);
+    }
 }

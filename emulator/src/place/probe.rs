@@ -129,8 +129,7 @@ fn space(cache: &Cache) -> Fact {
         .unwrap_or(Path::new("/"));
     let found = match nix::sys::statvfs::statvfs(existing) {
         Ok(disk) => {
-            let mib =
-                (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64) >> 20;
+            let mib = disk.blocks_available().saturating_mul(disk.fragment_size()) >> 20;
             let text = format!("{mib} MiB free for {}", cache.root().display());
             if mib >= ENOUGH_MIB {
                 Ok(text)

@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nix::unistd::{Whence, lseek64};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,8 @@ use super::shared_memory;
 pub const RAM: &str = "ram";
 const STATE: &str = "device.state";
 const META: &str = "meta.json";
+/// How a folder begins in which a lab is being made.
+const SCRATCH: &str = ".making-";
 /// Raised when warm labs of before cannot be used any more.
 const FORMAT: u32 = 1;
 /// What all warm labs together may take on disk, bytes, unless `MVPNLAB_WARM_MIB` says otherwise.
@@ -177,9 +179,7 @@ impl Store {
     ) -> Result<(), PlaceError> {
         let parent = self.cache.folder("warm");
         fs::create_dir_all(&parent).map_err(|e| PlaceError::io("create", &parent, e))?;
-        let scratch = tempfile::Builder::new()
-            .prefix(".making-")
-            .tempdir_in(&parent);
+        let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&parent);
         let scratch = scratch.map_err(|e| PlaceError::io("create a folder in", &parent, e))?;
         make(scratch.path())?;
         let meta = scratch.path().join(META);
@@ -197,6 +197,7 @@ impl Store {
     /// # Errors
     /// When the cache cannot be listed.
     pub fn collect_garbage(&self, keep: Option<&Key>) -> Result<Collected, PlaceError> {
+        self.sweep();
         let mut labs = self.labs()?;
         labs.sort_by_key(|lab| lab.used);
         let mut result = Collected {
@@ -214,6 +215,27 @@ impl Store {
             }
         }
         Ok(result)
+    }
+
+    /// Removes what makers that were killed left behind: nobody takes a day to make a lab. What cannot be removed stays.
+    fn sweep(&self) {
+        const A_DAY: Duration = Duration::from_secs(24 * 3600);
+        let listing = fs::read_dir(self.cache.folder("warm"))
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        for entry in
+            listing.filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH))
+        {
+            let age = entry
+                .metadata()
+                .and_then(|m| m.modified())
+                .ok()
+                .and_then(|made| made.elapsed().ok());
+            if age.is_some_and(|age| age > A_DAY) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     fn remove(&self, lab: &Kept) -> bool {
@@ -332,7 +354,6 @@ fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn store(limit_bytes: u64) -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
