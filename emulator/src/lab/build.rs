@@ -35,11 +35,12 @@ pub async fn network(prefix: &str, plan: &Plan) -> Result<Lab, LabError> {
     for (number, attachment) in plan.attachments.iter().enumerate() {
         attach(&mut lab.namespaces, number, attachment).await?;
     }
-    for planned in &plan.routes {
-        route::add(lab.namespace(&planned.namespace)?, planned.to, planned.via).await?;
-    }
+    // Before the routes: some of them lead over an MDT. A device towards a group needs its underlay up, but no route.
     for device in plan.gre.iter().filter(|g| g.present) {
         tunnel(&mut lab.namespaces, device).await?;
+    }
+    for planned in &plan.routes {
+        route::add(lab.namespace(&planned.namespace)?, planned.to, planned.via).await?;
     }
     Ok(lab)
 }

@@ -362,7 +362,7 @@ async fn say_join(socket: &Path, join: &Join) -> io::Result<bool> {
 fn questions(program: DaemonProgram) -> &'static [&'static str] {
     match program {
         DaemonProgram::Zebra => &["show ip route"],
-        DaemonProgram::Ospfd => &["show ip ospf neighbor"],
+        DaemonProgram::Ospfd => &["show ip ospf neighbor", "show ip ospf database"],
         DaemonProgram::FrrPimd => &[
             "show ip pim neighbor",
             "show ip pim rp-info",

@@ -59,6 +59,7 @@ fn ospfd(input: &RouterInput) -> String {
             line!(text, " ip ospf network point-to-point");
             line!(text, " ip ospf hello-interval {hello}");
             line!(text, " ip ospf dead-interval {}", 4 * hello);
+            line!(text, " ip ospf retransmit-interval 1");
             line!(text, " ip ospf cost {}", interface.cost.unwrap_or(10));
         } else {
             line!(text, " ip ospf passive");
@@ -72,7 +73,7 @@ fn ospfd(input: &RouterInput) -> String {
     // Delay, first and longest hold of the SPF in ms: a lab converges as soon as it hears of a change.
     line!(text, " timers throttle spf 10 100 1000");
     line!(text, " timers throttle lsa all 100");
-    line!(text, " timers lsa min-arrival 50");
+    line!(text, " timers lsa min-arrival 0");
     text
 }
 
