@@ -1,5 +1,6 @@
 //! The truth must find exactly what was done to every packet, and must notice every lie.
 
+mod captures;
 mod causes;
 mod decoder;
 mod disagreements;
@@ -7,4 +8,5 @@ mod fates;
 mod frames;
 mod lab;
 mod random;
+mod views;
 mod walk;
