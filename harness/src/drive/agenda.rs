@@ -26,23 +26,31 @@ pub enum Step {
 
 /// The agenda of a scenario: by time; at one time, the timeline's own actions first, in the file's order.
 pub fn of(scenario: &Scenario) -> Vec<Item> {
-    let timeline = scenario
-        .timeline
-        .iter()
-        .map(|event| Item { due_ns: event.time.ns, step: Step::Timeline(event.action.clone()) });
-    let passives =
-        (0..scenario.monitor.passives.len()).map(|i| Item { due_ns: 0, step: Step::StartPassive(i) });
+    let timeline = scenario.timeline.iter().map(|event| Item {
+        due_ns: event.time.ns,
+        step: Step::Timeline(event.action.clone()),
+    });
+    let passives = (0..scenario.monitor.passives.len()).map(|i| Item {
+        due_ns: 0,
+        step: Step::StartPassive(i),
+    });
     let starts = scenario.monitor.tasks.iter().filter_map(|task| {
         let start = task.start?;
-        Some(Item { due_ns: start.ns, step: Step::StartTask(task.name.clone()) })
+        Some(Item {
+            due_ns: start.ns,
+            step: Step::StartTask(task.name.clone()),
+        })
     });
-    let stops = scenario
-        .monitor
-        .tasks
-        .iter()
-        .map(|task| Item { due_ns: scenario.task_stop(task).ns, step: Step::StopTask(task.name.clone()) });
+    let stops = scenario.monitor.tasks.iter().map(|task| Item {
+        due_ns: scenario.task_stop(task).ns,
+        step: Step::StopTask(task.name.clone()),
+    });
 
-    let mut items: Vec<Item> = timeline.chain(passives).chain(starts).chain(stops).collect();
+    let mut items: Vec<Item> = timeline
+        .chain(passives)
+        .chain(starts)
+        .chain(stops)
+        .collect();
     items.sort_by_key(|item| item.due_ns);
     items
 }

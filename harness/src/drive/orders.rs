@@ -7,8 +7,8 @@ use mvpnlab_emulator::plan::{Plan, TunnelPlan};
 use mvpnlab_emulator::scenario::{self, Scenario};
 use vmscope_core::config::Config;
 use vmscope_core::control::{
-    Encapsulation, IgmpVersion, MvpnPe, MvpnSpec, Named, Operation, PassiveLayer, PassiveSpec, ProbeSpec,
-    RtpMode, Schedule, TaskSpec, TunnelSpec,
+    Encapsulation, IgmpVersion, MvpnPe, MvpnSpec, Named, Operation, PassiveLayer, PassiveSpec,
+    ProbeSpec, RtpMode, Schedule, TaskSpec, TunnelSpec,
 };
 use vmscope_core::name::Name;
 use vmscope_core::time::{Rate, Span};
@@ -34,7 +34,10 @@ pub struct OrderError {
 }
 
 fn named(what: &str, text: &str) -> Result<Name, OrderError> {
-    Name::new(text).map_err(|e| OrderError { what: format!("{what} {text:?}"), found: e.to_string() })
+    Name::new(text).map_err(|e| OrderError {
+        what: format!("{what} {text:?}"),
+        found: e.to_string(),
+    })
 }
 
 fn names(what: &str, texts: &[String]) -> Result<Vec<Name>, OrderError> {
@@ -53,7 +56,11 @@ pub fn configuration(
     interface: &str,
     paths: &MonitorPaths,
 ) -> Result<Config, OrderError> {
-    let tunnels = plan.tunnels.iter().filter(|t| t.present).map(|t| tunnel(scenario, t));
+    let tunnels = plan
+        .tunnels
+        .iter()
+        .filter(|t| t.present)
+        .map(|t| tunnel(scenario, t));
     Ok(Config {
         interface: Some(interface.to_owned()),
         socket: Some(paths.socket.clone()),
@@ -74,14 +81,21 @@ pub fn tunnel(scenario: &Scenario, plan: &TunnelPlan) -> Result<TunnelSpec, Orde
         inner_local: plan.monitor_inner,
         inner_remote: plan.router_inner,
         key: plan.key,
-        igmp: if plan.igmp == 2 { IgmpVersion::V2 } else { IgmpVersion::V3 },
+        igmp: if plan.igmp == 2 {
+            IgmpVersion::V2
+        } else {
+            IgmpVersion::V3
+        },
         ping_interval: scenario.monitor.ping.map(span).unwrap_or(Span::from_s(0)),
     })
 }
 
 /// How a task is started: an MVPN's all-pairs task goes by the MVPN's own operations, so that
 /// single PEs can come and go; everything else is a plain task.
-pub fn start_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Operation>, OrderError> {
+pub fn start_task(
+    scenario: &Scenario,
+    task: &scenario::Task,
+) -> Result<Vec<Operation>, OrderError> {
     let (senders, receivers) = (scenario.task_senders(task), scenario.task_receivers(task));
     let name = named("task", &task.name)?;
     let group = scenario.task_group(task).ok_or_else(|| OrderError {
@@ -92,8 +106,18 @@ pub fn start_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Oper
     let probes = probes(task);
     if is_all_pairs(task, &senders, &receivers) {
         let tunnels = names("tunnel", &senders)?;
-        let spec = MvpnSpec { name: name.clone(), group, source_specific, tunnels, probes, start: false };
-        return Ok(vec![Operation::MvpnAdd(spec), Operation::MvpnStart(Named { name })]);
+        let spec = MvpnSpec {
+            name: name.clone(),
+            group,
+            source_specific,
+            tunnels,
+            probes,
+            start: false,
+        };
+        return Ok(vec![
+            Operation::MvpnAdd(spec),
+            Operation::MvpnStart(Named { name }),
+        ]);
     }
     Ok(vec![Operation::TaskStart(TaskSpec {
         name,
@@ -106,7 +130,10 @@ pub fn start_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Oper
 }
 
 /// How it is started again after a stop in the same run of the monitor.
-pub fn resume_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Operation>, OrderError> {
+pub fn resume_task(
+    scenario: &Scenario,
+    task: &scenario::Task,
+) -> Result<Vec<Operation>, OrderError> {
     let mut operations = start_task(scenario, task)?;
     operations.retain(|o| !matches!(o, Operation::MvpnAdd(_)));
     Ok(operations)
@@ -114,7 +141,9 @@ pub fn resume_task(scenario: &Scenario, task: &scenario::Task) -> Result<Vec<Ope
 
 /// How a task is stopped.
 pub fn stop_task(scenario: &Scenario, task: &scenario::Task) -> Result<Operation, OrderError> {
-    let named = Named { name: named("task", &task.name)? };
+    let named = Named {
+        name: named("task", &task.name)?,
+    };
     let (senders, receivers) = (scenario.task_senders(task), scenario.task_receivers(task));
     Ok(if is_all_pairs(task, &senders, &receivers) {
         Operation::MvpnStop(named)
@@ -125,11 +154,18 @@ pub fn stop_task(scenario: &Scenario, task: &scenario::Task) -> Result<Operation
 
 /// One PE of an MVPN task taken in or out.
 pub fn mvpn_pe(task: &str, tunnel: &str) -> Result<MvpnPe, OrderError> {
-    Ok(MvpnPe { mvpn: named("task", task)?, tunnel: named("tunnel", tunnel)? })
+    Ok(MvpnPe {
+        mvpn: named("task", task)?,
+        tunnel: named("tunnel", tunnel)?,
+    })
 }
 
 /// Observing a customer's traffic on its default MDT.
-pub fn passive(scenario: &Scenario, plan: &Plan, passive: &scenario::Passive) -> Result<Operation, OrderError> {
+pub fn passive(
+    scenario: &Scenario,
+    plan: &Plan,
+    passive: &scenario::Passive,
+) -> Result<Operation, OrderError> {
     let mvpn = plan.mvpns.get(&passive.mvpn).ok_or_else(|| OrderError {
         what: format!("passive observation of {:?}", passive.mvpn),
         found: "no such MVPN".into(),
@@ -162,7 +198,11 @@ fn probes(task: &scenario::Task) -> ProbeSpec {
         payload_bytes: task.size_bytes,
         interval: span(task.interval),
         warmup: span(task.warmup),
-        schedule: if task.poisson { Schedule::Poisson } else { Schedule::Periodic },
+        schedule: if task.poisson {
+            Schedule::Poisson
+        } else {
+            Schedule::Periodic
+        },
         ttl: task.ttl,
         loss_timeout: span(task.loss_timeout),
         count: None,
@@ -172,5 +212,7 @@ fn probes(task: &scenario::Task) -> ProbeSpec {
 
 fn rate(rate: scenario::Rate) -> Rate {
     // Both sides keep thousandths of a packet per second; the text form carries them exactly.
-    format!("{:.3}pps", rate.0).parse().unwrap_or(Rate::from_pps(1))
+    format!("{:.3}pps", rate.0)
+        .parse()
+        .unwrap_or(Rate::from_pps(1))
 }
