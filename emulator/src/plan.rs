@@ -216,7 +216,7 @@ pub struct MvpnPlan {
     pub default_mdt: Ipv4Addr,
     /// In 232.0.0.0/8.
     pub ssm: bool,
-    /// The customer's RP: an MDT address of one of its VRFs.
+    /// The customer's RP: a loopback address of one of its VRFs.
     pub customer_rp: Ipv4Addr,
     /// Sites, in PE name order.
     pub sites: Vec<Site>,

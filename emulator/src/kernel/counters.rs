@@ -8,6 +8,9 @@ use netlink_packet_route::{
 use super::{KernelError, Netns};
 use crate::truth::InterfaceCounters;
 
+/// Devices that the GRE module adds to every namespace and nobody uses.
+const FALLBACK: [&str; 3] = ["gre0", "gretap0", "erspan0"];
+
 /// Of every device, by name, in the kernel's order.
 pub async fn interfaces(
     namespace: &Netns,
@@ -17,7 +20,10 @@ pub async fn interfaces(
         .dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))
         .await;
     let found = found.map_err(|e| namespace.error("read the interface counters", e))?;
-    Ok(found.iter().filter_map(interface).collect())
+    let interfaces = found.iter().filter_map(interface);
+    Ok(interfaces
+        .filter(|(name, _)| !FALLBACK.contains(&name.as_str()))
+        .collect())
 }
 
 fn interface(message: &RouteNetlinkMessage) -> Option<(String, InterfaceCounters)> {

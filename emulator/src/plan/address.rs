@@ -8,6 +8,7 @@
 //! | 10.2.0.0/16 | attachments of VRFs to their PEs, /30 each |
 //! | 10.77.0.0/16 | inside of monitor tunnels, /30 each |
 //! | 172.16.m.p/24 | MVPN m's MDT, as its VRFs see it |
+//! | 172.31.m.1/32 | the RP of MVPN m's customer, on the loopback of its VRF |
 //! | 192.168.s.0/24 | site s of every MVPN alike, on purpose: customers choose their own addresses |
 
 use std::net::Ipv4Addr;
@@ -51,6 +52,12 @@ pub(super) fn tunnel_inner(id: usize) -> Pair {
 /// The p-th VRF on the m-th MVPN's MDT, both from 1.
 pub(super) fn overlay(m: usize, p: usize) -> Cidr {
     cidr([172, 16, low(m), low(p)], 24)
+}
+
+/// The RP of the m-th MVPN's customer, from 1. On a loopback: FRR registers its own sources with itself, and with the
+/// RP on the MDT's interface these Registers would go out over the MDT, to everyone.
+pub(super) fn customer_rp(m: usize) -> Cidr {
+    cidr([172, 31, low(m), 1], 32)
 }
 
 /// The s-th site of a customer, from 1: everything behind its VRF.

@@ -69,17 +69,20 @@ fn namespaces(scenario: &Scenario, tunnels: &[TunnelPlan]) -> Vec<Namespace> {
             loopback,
             forwards: scenario.is_router(name) || scenario.is_ce_router(name),
         });
-        for (mvpn, _) in scenario
-            .mvpns
-            .iter()
-            .filter(|(_, mvpn)| mvpn.pes().contains(name.as_str()))
+        let mvpns = (1..).zip(&scenario.mvpns);
+        for (number, (mvpn, customer)) in
+            mvpns.filter(|(_, (_, mvpn))| mvpn.pes().contains(name.as_str()))
         {
+            let is_rp = customer.rp_pe() == Some(name.as_str());
             namespaces.push(Namespace {
                 name: vrf_name(name, mvpn),
                 node: name.clone(),
                 role: node.role,
                 vrf: Some(mvpn.clone()),
-                loopback: Vec::new(),
+                loopback: is_rp
+                    .then(|| address::customer_rp(number))
+                    .into_iter()
+                    .collect(),
                 forwards: true,
             });
         }
@@ -219,7 +222,7 @@ fn mvpns(scenario: &Scenario, attachments: &[Attachment]) -> BTreeMap<String, Mv
         let plan = MvpnPlan {
             default_mdt: mvpn.default_mdt,
             ssm: mvpn.ssm(),
-            customer_rp: overlay(mvpn.rp_pe().unwrap_or_default()),
+            customer_rp: address::customer_rp(index + 1).address,
             sites: sites.collect(),
         };
         plans.insert(name.clone(), plan);
@@ -368,6 +371,18 @@ fn vrf_routes(scenario: &Scenario, plan: &Plan, vrf: &str, name: &str) -> Vec<Ro
         via,
     };
     let mut routes = Vec::new();
+    let rp_pe = scenario.mvpns.get(name).and_then(Mvpn::rp_pe);
+    let rp_site = mvpn
+        .sites
+        .iter()
+        .find(|site| Some(site.pe.as_str()) == rp_pe);
+    if let Some(site) = rp_site.filter(|site| site.vrf != vrf) {
+        let rp = Cidr {
+            address: mvpn.customer_rp,
+            prefix: 32,
+        };
+        routes.push(route(rp, site.overlay));
+    }
     for (number, site) in (1..).zip(&mvpn.sites) {
         let Some(ce) = &site.ce else { continue };
         if site.vrf != vrf {

@@ -188,6 +188,13 @@ fn backbone_interfaces(
 
 fn vrf_interfaces(plan: &Plan, namespace: &Namespace) -> Vec<InterfaceInput> {
     let mut interfaces = Vec::new();
+    if !namespace.loopback.is_empty() {
+        interfaces.push(interface(
+            "lo",
+            InterfaceKind::Loopback,
+            namespace.loopback.clone(),
+        ));
+    }
     if let Some(attachment) = plan.attachment(&namespace.name) {
         interfaces.push(interface(
             "core",
