@@ -44,19 +44,27 @@ pub async fn flush_learned(namespace: &Netns) -> Result<usize, KernelError> {
             continue;
         }
         let to = destination(&route);
-        let done = namespace
-            .netlink()
-            .act(RouteNetlinkMessage::DelRoute(route), CHANGE)
-            .await;
+        let message = RouteNetlinkMessage::DelRoute(by_destination(route));
+        let done = namespace.netlink().act(message, CHANGE).await;
         done.map_err(|e| {
-            namespace.error(
-                format!("flush the route to {}/{}", to.address, to.prefix),
-                e,
-            )
+            let attempted = format!("flush the route to {}/{}", to.address, to.prefix);
+            namespace.error(attempted, e)
         })?;
         flushed += 1;
     }
     Ok(flushed)
+}
+
+/// Only what tells a route from others: the kernel refuses a route that names both its nexthop object and what is
+/// in it, although that is how it describes it.
+fn by_destination(mut route: RouteMessage) -> RouteMessage {
+    route.attributes.retain(|attribute| {
+        matches!(
+            attribute,
+            RouteAttribute::Destination(_) | RouteAttribute::Priority(_)
+        )
+    });
+    route
 }
 
 async fn unicast(namespace: &Netns) -> Result<Vec<RouteMessage>, KernelError> {
