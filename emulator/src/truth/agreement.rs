@@ -36,7 +36,7 @@ pub(super) fn disagreements(
         check_losses(truth, lane, &mut found);
     }
     Recount::new(truth, tap, counters).check(&mut found);
-    audit::check(truth, &mut found);
+    audit::check(truth, counters, &mut found);
     found.0
 }
 

@@ -8,10 +8,13 @@ use super::{
     agreement::{Found, seconds},
     binomial,
     condition::{Era, longest_transit_ns},
+    counters::Counters,
     crossing::{Crossing, ExitState},
     lane::{Lane, LaneKey},
+    transit::{EARLY_NS, Transits, lateness},
+    tunnel_audit,
 };
-use crate::scenario::{Distribution, GilbertElliott, Impairment};
+use crate::scenario::{GilbertElliott, Impairment, Probability};
 
 /// Probability that the audit of a whole run blames a lab that did what was asked.
 pub const FALSE_ALARM: f64 = 1e-9;
@@ -19,25 +22,22 @@ pub const FALSE_ALARM: f64 = 1e-9;
 const TESTS_PER_ERA: usize = 6;
 /// netem's silent default, which a lab must never fall back to.
 const DEFAULT_QUEUE: u32 = 1000;
-/// Rounding of netem's delays, and of the clock's readings.
-const EARLY_NS: u64 = 2_000;
-/// The machine may hold half of all frames up by this …
-const TYPICAL_LATE_NS: u64 = 500_000;
-/// … and one of a hundred by this.
-const RARE_LATE_NS: u64 = 5_000_000;
-/// netem's tables are not centred better than this share of the jitter.
-const TABLE_BIAS: f64 = 0.1;
-/// Standard errors that a mean may be off: a normal tail of 1e-15.
-const MEAN_ERRORS: f64 = 8.0;
 
 /// Audits every lane in every stretch with one impairment.
-pub(super) fn check(truth: &Truth, found: &mut Found) {
+pub(super) fn check(truth: &Truth, counters: &Counters, found: &mut Found) {
     let lanes: Vec<_> = truth.lanes.iter().collect();
-    let eras: usize = lanes
+    let of_lanes: usize = lanes
         .iter()
         .map(|lane| truth.conditions.eras(*lane).len())
         .sum();
+    let of_tunnels: usize = truth
+        .tunnels
+        .iter()
+        .map(|tunnel| truth.conditions.tunnel_eras(&tunnel.name).len())
+        .sum();
+    let eras = of_lanes + of_tunnels;
     let alpha = FALSE_ALARM / (eras * TESTS_PER_ERA).max(1) as f64;
+    tunnel_audit::check(truth, counters, alpha, found);
     for lane in lanes {
         for era in truth.conditions.eras(lane) {
             let trials = trials(truth, lane, era);
@@ -91,7 +91,17 @@ struct Shares {
     loss: f64,
     duplicate: f64,
     corrupt: f64,
-    reorder: f64,
+}
+
+impl Shares {
+    fn of(asked: &Impairment) -> Self {
+        let share = |asked: Option<Probability>| asked.map_or(0.0, |share| share.0);
+        Self {
+            loss: asked.burst.map_or(share(asked.loss), stationary_loss),
+            duplicate: share(asked.duplicate),
+            corrupt: share(asked.corrupt),
+        }
+    }
 }
 
 impl Audit<'_> {
@@ -104,18 +114,7 @@ impl Audit<'_> {
     }
 
     fn shares(&self) -> Shares {
-        let share =
-            |asked: Option<crate::scenario::Probability>| asked.map_or(0.0, |share| share.0);
-        let loss = self
-            .asked
-            .burst
-            .map_or(share(self.asked.loss), stationary_loss);
-        Shares {
-            loss,
-            duplicate: share(self.asked.duplicate),
-            corrupt: share(self.asked.corrupt),
-            reorder: share(self.asked.reorder),
-        }
+        Shares::of(self.asked)
     }
 
     fn blame(&self, found: &mut Found, what: String) {
@@ -175,25 +174,14 @@ impl Audit<'_> {
     }
 
     fn check_loss(&self, found: &mut Found) {
-        let shares = self.shares();
         let trials = self.met_room().count() as u64;
         let lost = self
             .met_room()
             .filter(|crossing| crossing.is_lost())
             .count() as u64;
-        // netem's order: a frame that is doubled and then lost leaves one copy.
-        let probability = shares.loss * (1.0 - shares.duplicate);
-        let surprising = match self.asked.burst {
-            // Any loss is told of already: nothing that was asked for explains it.
-            None if probability == 0.0 => false,
-            None => binomial::p_value(lost, trials, probability) < self.alpha,
-            Some(burst) => bursts_surprise(burst, lost, trials, probability, self.alpha),
-        };
-        if surprising {
-            let what = format!(
-                "{lost} of {trials} frames were lost, though {:.4} % was asked for",
-                probability * 100.0
-            );
+        // Where no loss was asked for, each one is told of already: nothing explains it.
+        let asked = self.shares().loss > 0.0;
+        if let Some(what) = loss_complaint(self.asked, lost, trials, self.alpha).filter(|_| asked) {
             self.blame(found, what);
         }
     }
@@ -258,114 +246,33 @@ impl Audit<'_> {
     }
 
     fn check_delay(&self, found: &mut Found) {
-        let transits = || {
-            self.met_room().flat_map(|crossing| {
-                crossing
-                    .exits
-                    .iter()
-                    .map(|exit| exit.ns.saturating_sub(crossing.entered_ns))
-            })
+        let exits = |crossing: &'_ Crossing| {
+            crossing
+                .exits
+                .iter()
+                .map(|exit| exit.ns.saturating_sub(crossing.entered_ns))
+                .collect::<Vec<_>>()
         };
-        let (delay_ns, jitter_ns) = (span(self.asked.delay), span(self.asked.jitter));
-        let at_once_ns = delay_ns
-            .saturating_sub(jitter_ns.saturating_mul(4))
-            .saturating_sub(EARLY_NS);
-        let early = transits().filter(|ns| *ns < at_once_ns).count() as u64;
-        let trials = transits().count() as u64;
-        if binomial::p_value(
-            early,
-            trials,
-            if at_once_ns > 0 {
-                self.shares().reorder
-            } else {
-                0.0
-            },
-        ) < self.alpha
-        {
-            let what = format!(
-                "{early} of {trials} frames took less than the {} that was asked for at least, though {:.4} % was asked to be sent at once",
-                millis(at_once_ns),
-                self.shares().reorder * 100.0
-            );
-            return self.blame(found, what);
+        let transits: Vec<u64> = self.met_room().flat_map(exits).collect();
+        let complaint = Transits {
+            asked: self.asked,
+            ns: &transits,
+            alpha: self.alpha,
         }
-        match (self.asked.rate, jitter_ns) {
-            (Some(rate), 0) => self.check_rate(rate.0, delay_ns, found),
-            (Some(_), _) => {}
-            (None, 0) => self.check_constant(
-                transits()
-                    .filter(|ns| *ns >= at_once_ns)
-                    .map(|ns| ns.saturating_sub(delay_ns)),
-                delay_ns,
-                found,
-            ),
-            (None, _) => self.check_jitter(transits().collect(), delay_ns, jitter_ns, found),
-        }
-    }
-
-    /// How late frames were, beyond what was asked.
-    fn check_constant(&self, late_ns: impl Iterator<Item = u64>, delay_ns: u64, found: &mut Found) {
-        let mut late_ns: Vec<u64> = late_ns.collect();
-        late_ns.sort_unstable();
-        let (Some(typical), Some(rare)) = (
-            late_ns.get(late_ns.len() / 2),
-            late_ns.get(late_ns.len() * 99 / 100),
-        ) else {
-            return;
-        };
-        if *typical > TYPICAL_LATE_NS || *rare > RARE_LATE_NS {
-            let what = format!(
-                "a delay of {} was asked for, and half of the frames took at least {}, one of a hundred {}",
-                millis(delay_ns),
-                millis(delay_ns + typical),
-                millis(delay_ns + rare)
-            );
-            self.blame(found, what);
-        }
-    }
-
-    fn check_jitter(&self, transits: Vec<u64>, delay_ns: u64, jitter_ns: u64, found: &mut Found) {
-        let reach = match self.asked.distribution {
-            Some(Distribution::Normal | Distribution::Pareto) => 4,
-            Some(Distribution::Uniform) | None => 1,
-        };
-        let late = transits
-            .iter()
-            .filter(|ns| **ns > delay_ns + reach * jitter_ns + TYPICAL_LATE_NS)
-            .count();
-        if late * 100 > transits.len() {
-            let what = format!(
-                "{late} of {} frames took more than the {} that delay and jitter allow",
-                transits.len(),
-                millis(delay_ns + reach * jitter_ns)
-            );
-            return self.blame(found, what);
-        }
-        // Where the spread reaches below zero, netem sends at once and the mean is not the delay; likewise when reordering.
-        if reach * jitter_ns > delay_ns || self.asked.reorder.is_some() || transits.is_empty() {
-            return;
-        }
-        let mean = transits.iter().map(|ns| *ns as f64).sum::<f64>() / transits.len() as f64;
-        let off = (mean - delay_ns as f64).abs();
-        let allowed = jitter_ns as f64
-            * (MEAN_ERRORS / (transits.len() as f64).sqrt() + TABLE_BIAS)
-            + TYPICAL_LATE_NS as f64;
-        if off > allowed {
-            let what = format!(
-                "frames took {} on average, though {} with a jitter of {} was asked for",
-                millis(mean as u64),
-                millis(delay_ns),
-                millis(jitter_ns)
-            );
-            self.blame(found, what);
+        .complaint();
+        match (complaint, self.asked.rate) {
+            (Some(what), _) => self.blame(found, what),
+            (None, Some(rate)) if self.asked.jitter.is_none() => self.check_rate(rate.0, found),
+            (None, _) => {}
         }
     }
 
     /// netem's rate: a frame leaves one serialisation after the frame before it, or after it came, plus the delay.
-    fn check_rate(&self, bits_per_second: u64, delay_ns: u64, found: &mut Found) {
-        if self.shares().duplicate > 0.0 || self.shares().reorder > 0.0 || bits_per_second == 0 {
+    fn check_rate(&self, bits_per_second: u64, found: &mut Found) {
+        if self.asked.duplicate.is_some() || self.asked.reorder.is_some() || bits_per_second == 0 {
             return;
         }
+        let delay_ns = self.asked.delay.map_or(0, |span| span.ns);
         let mut free_ns = 0;
         let mut late = Vec::new();
         for crossing in self
@@ -390,20 +297,34 @@ impl Audit<'_> {
         }
         // The queue before the first trial is unknown: what it held back is not lateness.
         let held_back = late.first().copied().unwrap_or(0);
-        self.check_constant(
-            late.into_iter().map(|ns| ns.saturating_sub(held_back)),
-            delay_ns,
-            found,
-        );
+        let late = late
+            .into_iter()
+            .map(|ns| ns.saturating_sub(held_back))
+            .collect();
+        if let Some(what) = lateness(late, delay_ns) {
+            self.blame(found, what);
+        }
     }
 }
 
-fn span(span: Option<crate::scenario::Span>) -> u64 {
-    span.map_or(0, |span| span.ns)
-}
-
-fn millis(ns: u64) -> String {
-    format!("{}.{:03} ms", ns / 1_000_000, ns / 1_000 % 1_000)
+/// None: so many losses are what was asked for.
+pub(super) fn loss_complaint(
+    asked: &Impairment,
+    lost: u64,
+    trials: u64,
+    alpha: f64,
+) -> Option<String> {
+    let shares = Shares::of(asked);
+    // netem's order: a frame that is doubled and then lost leaves one copy.
+    let probability = shares.loss * (1.0 - shares.duplicate);
+    let surprising = match asked.burst {
+        None => binomial::p_value(lost, trials, probability) < alpha,
+        Some(burst) => bursts_surprise(burst, lost, trials, probability, alpha),
+    };
+    let percent = probability * 100.0;
+    surprising.then(|| {
+        format!("{lost} of {trials} frames were lost, though {percent:.4} % was asked for")
+    })
 }
 
 /// Long-run loss of the two-state chain.

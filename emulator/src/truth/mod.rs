@@ -26,6 +26,8 @@ mod recount;
 mod ring;
 pub mod tap;
 pub mod timeline;
+mod transit;
+mod tunnel_audit;
 pub mod view;
 mod way;
 
@@ -39,7 +41,7 @@ pub use error::TruthError;
 pub use fate::{Fate, Pair, Parts, ProbeTruth, Sent};
 pub use lane::{Lane, Lanes};
 pub use observation::{Files, Observation, TapSummary, file};
-pub use tap::{Capture, SNAP_BYTES, TapError, Taps};
+pub use tap::{Capture, SNAP_BYTES, TapError, Taps, snap_bytes};
 pub use timeline::{Done, Timeline};
 pub use view::{CustomerArrival, CustomerSide, MonitorFrame};
 

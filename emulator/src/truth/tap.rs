@@ -24,12 +24,43 @@ use super::{
     record::{Direction, Record, RecordWriter},
     ring::{Ring, RingFrame},
 };
+use crate::scenario::{Action, Scenario};
 
 /// Enough for every header and the whole of an ordinary probe in all its wrappings.
 pub const SNAP_BYTES: u16 = 256;
+/// Any frame as a whole.
+const WHOLE_FRAME_BYTES: u16 = 2048;
 /// How often the end is waited for before the ring counts as stuck; each wait is longer than a block's retirement.
 const LAST_WAITS: u32 = 50;
 const LAST_WAIT_MS: u16 = 400;
+
+/// The snap length that a scenario needs: where bits may be flipped, frames must be seen as a whole.
+pub fn snap_bytes(scenario: &Scenario) -> u16 {
+    let links = scenario
+        .links
+        .iter()
+        .flat_map(|link| link.impair.iter().chain(link.impair_to.values()));
+    let tunnels = scenario
+        .tunnel_impairments
+        .iter()
+        .map(|tunnel| &tunnel.impair);
+    let changes = scenario
+        .timeline
+        .iter()
+        .filter_map(|event| match &event.action {
+            Action::ImpairLink { impair, .. } | Action::ImpairTunnel { impair, .. } => Some(impair),
+            _ => None,
+        });
+    let corrupts = links
+        .chain(tunnels)
+        .chain(changes)
+        .any(|impair| impair.corrupt.is_some());
+    if corrupts {
+        WHOLE_FRAME_BYTES
+    } else {
+        SNAP_BYTES
+    }
+}
 
 /// Why the wires could not be tapped.
 #[derive(Debug, Error)]
@@ -80,7 +111,7 @@ pub struct Taps {
 impl Taps {
     /// Taps all wires of the wire room; returns once frames are being captured.
     ///
-    /// `snap_bytes`: [`SNAP_BYTES`], or more when damage far inside large frames must be seen.
+    /// `snap_bytes`: as [`snap_bytes`] says.
     pub fn start(wire_room: OwnedFd, snap_bytes: u16) -> Result<Self, TapError> {
         let stop = Arc::new(
             EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(system("making an event"))?,

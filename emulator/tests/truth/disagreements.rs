@@ -8,7 +8,7 @@ use mvpnlab_emulator::{
 use crate::{
     fates::{TWO, send, two},
     frames,
-    lab::{Lab, MS, Out, Perfect, SECOND, START, Wires, out},
+    lab::{Lab, MS, Nodes, Out, Perfect, SECOND, START, Wires, out},
 };
 
 /// Many probes, with one rule for the wire from P to PE2.
@@ -118,7 +118,7 @@ fn counters_that_contradict_the_tap() {
 
 #[test]
 fn a_tunnels_counter() {
-    let text = format!("{TWO}[[impair_tunnel]]\ntunnel = \"b\"\nimpair = {{ delay = \"1ms\" }}\n");
+    let text = format!("{TWO}[[impair_tunnel]]\ntunnel = \"b\"\nimpair = {{ loss = \"0.01%\" }}\n");
     let mut lab = Lab::new(&text);
     run(&mut lab, 40, |_| vec![out(20_000)]);
     let sent = |count: u64| {
@@ -144,6 +144,51 @@ fn a_tunnels_counter() {
             found[0]
         );
     }
+}
+
+/// The tunnel's device is inside the router: its count tells of loss, the wires around it of delay.
+#[test]
+fn a_tunnels_impairment_is_audited() {
+    let lab = |asked: &str, delay_ns: u64, n: u32| {
+        let text = format!("{TWO}[[impair_tunnel]]\ntunnel = \"b\"\nimpair = {{ {asked} }}\n");
+        let mut lab = Lab::new(&text);
+        lab.hold = Some(("P-PE2/P".into(), delay_ns));
+        for sequence in 0..600u32 {
+            let mut at = send(sequence);
+            at.ns = START + SECOND + u64::from(sequence) * 4 * MS;
+            let gone = sequence % n == 0;
+            lab.probe(
+                at,
+                &mut Nodes(|node: &str, lane: &str, _| {
+                    !(gone && node == "PE2" && lane == "P-PE2/P")
+                }),
+            );
+        }
+        let (dropped, sent) = (
+            (0..600).filter(|sequence| sequence % n == 0).count() as u64,
+            (0..600).filter(|sequence| sequence % n != 0).count() as u64,
+        );
+        let found = lab.disagreements(|counters| {
+            for (snapshot, share) in counters.snapshots.iter_mut().zip([0, 1]) {
+                let qdisc = snapshot.qdiscs.entry("tunnel/b".into()).or_default();
+                (qdisc.sent_packets, qdisc.dropped) = (sent * share, dropped * share);
+            }
+        });
+        found
+            .iter()
+            .map(|found| format!("{found}\n"))
+            .collect::<String>()
+    };
+    assert_eq!(lab("loss = \"10%\", delay = \"10ms\"", 10 * MS, 10), "");
+    assert_eq!(
+        lab("loss = \"10%\", delay = \"10ms\"", 10 * MS, 2),
+        "tunnel/b: 300 of 600 frames were lost, though 10.0000 % was asked for\n"
+    );
+    assert!(lab("loss = \"10%\", delay = \"10ms\"", 100 * MS, 10).starts_with("tunnel/b: a delay of 10.000 ms was asked for, and half of the frames took at least 100.005 ms"));
+    assert!(
+        lab("loss = \"10%\", delay = \"10ms\"", 5 * MS, 10)
+            .contains("540 of 540 frames took less than the 9.998 ms")
+    );
 }
 
 #[test]

@@ -117,6 +117,8 @@ pub struct Lab {
     pub steps: Vec<(u64, i64)>,
     pub tap: TapSummary,
     pub session: u32,
+    /// Probes are held in the node for this long before they enter this lane in a tunnel.
+    pub hold: Option<(String, u64)>,
 }
 
 impl Lab {
@@ -145,6 +147,7 @@ impl Lab {
             drops: Vec::new(),
             steps: Vec::new(),
             session: 77,
+            hold: None,
         }
     }
 

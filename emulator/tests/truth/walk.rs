@@ -152,6 +152,12 @@ impl Walk<'_> {
     }
 
     fn forward(&mut self, node: &str, lane: &str, form: Form, ns: u64, inner: Vec<u8>) {
+        let held = self
+            .lab
+            .hold
+            .as_ref()
+            .filter(|(at, _)| at == lane && matches!(form, Form::Down(_)));
+        let ns = ns + held.map_or(0, |(_, hold_ns)| *hold_ns);
         match self.net.node(node, lane, ns) {
             true => self.over(lane, form, ns, inner),
             false => self.lose(form, lane, node),
