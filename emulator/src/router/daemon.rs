@@ -22,9 +22,9 @@ use crate::{
 
 /// How long a daemon may take to open its socket, in the lab's time. Under emulation a start costs whole
 /// seconds of processor time, and all of a lab's daemons start at once.
-const START_PATIENCE: Duration = Duration::from_secs(180);
+const START_PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks for something that a starting daemon makes.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The daemons of one namespace.
 #[derive(Debug)]
@@ -251,25 +251,17 @@ impl Daemons {
         let socket = self.path(DaemonProgram::FrrPimd, "vty");
         for join in joins(&daemon.config) {
             let deadline = Instant::now() + START_PATIENCE;
-            loop {
-                let said = say_join(&socket, &join).await;
-                match said {
-                    Ok(true) => break,
-                    said if Instant::now() > deadline => {
-                        let found = said.map_or_else(
-                            |e| e.to_string(),
-                            |_| "it is not in the router's list".to_owned(),
-                        );
-                        return Err(namespace.error(
-                            format!(
-                                "join ({}, {}) on {}",
-                                join.source, join.group, join.interface
-                            ),
-                            found,
-                        ));
-                    }
-                    _ => sleep(LOOK_AGAIN).await,
+            while let Err(error) = say_join(&socket, &join).await {
+                if Instant::now() > deadline {
+                    let Join {
+                        interface,
+                        group,
+                        source,
+                    } = join;
+                    let attempted = format!("join ({source}, {group}) on {interface}");
+                    return Err(namespace.error(attempted, error));
                 }
+                sleep(LOOK_AGAIN).await;
             }
         }
         Ok(())
@@ -337,26 +329,39 @@ fn joins(config: &str) -> Vec<Join> {
     found
 }
 
-/// True: the router has it now.
-async fn say_join(socket: &Path, join: &Join) -> io::Result<bool> {
+/// Says a join, and makes sure that the router has it. It is refused as long as the interface is unknown.
+async fn say_join(socket: &Path, join: &Join) -> io::Result<()> {
     let interface = format!("interface {}", join.interface);
     let line = format!("ip igmp join {} {}", join.group, join.source);
-    // Refused as long as the interface is unknown; asking shows it.
-    let _ = vty::commands(
-        socket,
-        &["enable", "configure terminal", &interface, &line, "end"],
-    )
-    .await;
+    // The file's line stands in the configuration although it had no effect, and what stands there is not done again.
+    let unsaid = format!("no {line}");
+    let said = [
+        "enable",
+        "configure terminal",
+        &interface,
+        &unsaid,
+        &line,
+        "end",
+    ];
+    vty::commands(socket, &said).await?;
     let list = vty::command(socket, "show ip igmp join").await?;
     let (group, source) = (join.group.to_string(), join.source.to_string());
-    // Interface, its address, source, group.
-    Ok(list
+    let mut lines = list
         .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .any(|words| {
-            words.first() == Some(&join.interface.as_str())
-                && [group.as_str(), &source].iter().all(|w| words.contains(w))
-        }))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let listed = lines.any(|words| {
+        words.first() == Some(&join.interface.as_str())
+            && [group.as_str(), &source]
+                .iter()
+                .all(|word| words.contains(word))
+    });
+    if listed {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "not in the router's list:\n{list}"
+        )))
+    }
 }
 
 fn questions(program: DaemonProgram) -> &'static [&'static str] {
