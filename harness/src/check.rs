@@ -26,19 +26,34 @@ use facts::Facts;
 
 /// Judges every expectation of the scenario, in its order.
 pub fn judge(facts: &Facts) -> Vec<Finding> {
-    facts.scenario.expectations.iter().map(|expectation| judge_one(facts, expectation)).collect()
+    facts
+        .scenario
+        .expectations
+        .iter()
+        .map(|expectation| judge_one(facts, expectation))
+        .collect()
 }
 
 /// Probability that any finding fails although nothing is wrong, at most.
 pub fn false_alarm_total(findings: &[Finding]) -> f64 {
-    findings.iter().filter_map(|finding| finding.false_alarm).sum::<f64>().min(1.0)
+    findings
+        .iter()
+        .filter_map(|finding| finding.false_alarm)
+        .sum::<f64>()
+        .min(1.0)
 }
 
 /// Pass, or the reasons of everything that failed. A scenario that expects nothing proves nothing.
 pub fn verdict(findings: &[Finding]) -> Verdict {
-    let reasons: Vec<String> = findings.iter().filter_map(|finding| finding.outcome.reason()).map(str::to_owned).collect();
+    let reasons: Vec<String> = findings
+        .iter()
+        .filter_map(|finding| finding.outcome.reason())
+        .map(str::to_owned)
+        .collect();
     match (findings.is_empty(), reasons.is_empty()) {
-        (true, _) => Verdict::Fail { reasons: vec!["the scenario expects nothing: add an [[expect]]".into()] },
+        (true, _) => Verdict::Fail {
+            reasons: vec!["the scenario expects nothing: add an [[expect]]".into()],
+        },
         (false, true) => Verdict::Pass,
         (false, false) => Verdict::Fail { reasons },
     }
@@ -47,41 +62,114 @@ pub fn verdict(findings: &[Finding]) -> Verdict {
 fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
     use Expectation as E;
     match expectation {
-        E::Fates { task, at_least, from, until } => fates::fates(facts, task, *at_least, *from, *until),
+        E::Fates {
+            task,
+            at_least,
+            from,
+            until,
+        } => fates::fates(facts, task, *at_least, *from, *until),
         E::Intervals { task } => intervals::intervals(facts, task),
         E::DelayError { task, p99_at_most } => delay::delay_error(facts, task, *p99_at_most),
         E::PathDelay { task, within } => path::path_delay(facts, task, *within),
         E::PathInterval { task, tolerance } => path::path_interval(facts, task, *tolerance),
-        E::PathBias { task, sender, receiver, at_least } => path::path_bias(facts, task, sender, receiver, *at_least),
-        E::LossRate { task, sender, receiver, injected, alpha } => {
-            loss::loss_rate(facts, task, (sender.as_deref(), receiver.as_deref()), *injected, *alpha)
-        }
+        E::PathBias {
+            task,
+            sender,
+            receiver,
+            at_least,
+        } => path::path_bias(facts, task, sender, receiver, *at_least),
+        E::LossRate {
+            task,
+            sender,
+            receiver,
+            injected,
+            alpha,
+        } => loss::loss_rate(
+            facts,
+            task,
+            (sender.as_deref(), receiver.as_deref()),
+            *injected,
+            *alpha,
+        ),
         E::PathLoss { task, within } => path::path_loss(facts, task, *within),
-        E::Delay { task, sender, receiver, at_least, at_most } => {
-            delay::delay(facts, task, (sender.as_deref(), receiver.as_deref()), *at_least, *at_most)
+        E::Delay {
+            task,
+            sender,
+            receiver,
+            at_least,
+            at_most,
+        } => delay::delay(
+            facts,
+            task,
+            (sender.as_deref(), receiver.as_deref()),
+            *at_least,
+            *at_most,
+        ),
+        E::LossBetween {
+            task,
+            sender,
+            receiver,
+            from,
+            until,
+            at_least,
+            at_most,
+        } => {
+            let between = loss::Between {
+                from: *from,
+                until: *until,
+                at_least: *at_least,
+                at_most: *at_most,
+            };
+            loss::loss_between(
+                facts,
+                task,
+                (sender.as_deref(), receiver.as_deref()),
+                &between,
+            )
         }
-        E::LossBetween { task, sender, receiver, from, until, at_least, at_most } => {
-            let between = loss::Between { from: *from, until: *until, at_least: *at_least, at_most: *at_most };
-            loss::loss_between(facts, task, (sender.as_deref(), receiver.as_deref()), &between)
-        }
-        E::Outage { task, sender, receiver, at_least, at_most } => {
-            outage::outage(facts, task, sender, receiver, *at_least, *at_most)
-        }
+        E::Outage {
+            task,
+            sender,
+            receiver,
+            at_least,
+            at_most,
+        } => outage::outage(facts, task, sender, receiver, *at_least, *at_most),
         E::Duplicates { task, at_least } => fates::duplicates(facts, task, *at_least),
         E::Reordered { task, at_least } => fates::reordered(facts, task, *at_least),
         E::Cause { cause, at_least } => loss::cause(facts, *cause, *at_least),
-        E::Delivered { source, receiver, at_least, at_most } => {
-            customer::delivered(facts, source, receiver, *at_least, *at_most)
-        }
+        E::Delivered {
+            source,
+            receiver,
+            at_least,
+            at_most,
+        } => customer::delivered(facts, source, receiver, *at_least, *at_most),
         E::NoProbeAtCustomer { frames } => segregation::no_probe_at_customer(facts, *frames),
-        E::ProbeCopies { tunnel, task, from, until, at_least, at_most } => {
-            let copies = segregation::Copies { task: task.as_deref(), from: *from, until: *until, at_least: *at_least, at_most: *at_most };
+        E::ProbeCopies {
+            tunnel,
+            task,
+            from,
+            until,
+            at_least,
+            at_most,
+        } => {
+            let copies = segregation::Copies {
+                task: task.as_deref(),
+                from: *from,
+                until: *until,
+                at_least: *at_least,
+                at_most: *at_most,
+            };
             segregation::probe_copies(facts, tunnel, &copies)
         }
-        E::CustomerPackets { arrived_at_least, processed_at_most } => {
-            customer::customer_packets(facts, *arrived_at_least, *processed_at_most)
-        }
-        E::PassiveStream { source, tunnel, at_least } => customer::passive_stream(facts, source, tunnel, *at_least),
+        E::CustomerPackets {
+            arrived_at_least,
+            processed_at_most,
+        } => customer::customer_packets(facts, *arrived_at_least, *processed_at_most),
+        E::PassiveStream {
+            source,
+            tunnel,
+            at_least,
+        } => customer::passive_stream(facts, source, tunnel, *at_least),
         E::OnlyCustomerStreams { mvpn } => customer::only_customer_streams(facts, mvpn),
         E::NothingSentTo { group } => segregation::nothing_sent_to(facts, *group),
         E::Overhead {} => overhead::overhead(facts),

@@ -14,10 +14,14 @@ use vmscope_core::control::{Answer, Outcome, Overhead, Reply, Status, StreamRow}
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimsError {
     /// No database came back.
-    #[error("the monitor left no database (monitor/vmscope.db is missing from the observation); see monitor/log.txt")]
+    #[error(
+        "the monitor left no database (monitor/vmscope.db is missing from the observation); see monitor/log.txt"
+    )]
     NoDatabase,
     /// It cannot be read.
-    #[error("cannot read {what} from the monitor's database: {source}; is its layout the one of this version?")]
+    #[error(
+        "cannot read {what} from the monitor's database: {source}; is its layout the one of this version?"
+    )]
     Database {
         /// Which table.
         what: &'static str,
@@ -25,7 +29,9 @@ pub enum ClaimsError {
         source: rusqlite::Error,
     },
     /// It could not be put where SQLite finds it.
-    #[error("cannot write the monitor's database to a temporary file: {0}; free some space in the temporary directory")]
+    #[error(
+        "cannot write the monitor's database to a temporary file: {0}; free some space in the temporary directory"
+    )]
     Temporary(#[from] std::io::Error),
     /// A reply is not of the documented form.
     #[error("cannot read the monitor's reply {file}: {found}")]
@@ -74,7 +80,8 @@ pub struct ProbeClaim {
 impl ProbeClaim {
     /// One-way delay, tunnels included.
     pub fn delay_ns(&self) -> Option<i64> {
-        self.received_ns.map(|at| at.cast_signed() - self.sent_ns.cast_signed())
+        self.received_ns
+            .map(|at| at.cast_signed() - self.sent_ns.cast_signed())
     }
 }
 
@@ -140,8 +147,6 @@ pub struct StreamClaim {
 /// Everything the monitor said.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    /// Tunnel names by number, over all sessions.
-    pub tunnels: BTreeMap<u32, String>,
     /// Runs of tasks, in order of session start and task number.
     pub tasks: Vec<TaskRun>,
     /// The log.
@@ -165,8 +170,12 @@ pub struct Claims {
 impl Claims {
     /// Reads everything of the monitor in an observation.
     pub fn of(observation: &Files) -> Result<Self, ClaimsError> {
-        let bytes = observation.get("monitor/vmscope.db").ok_or(ClaimsError::NoDatabase)?;
-        let log = observation.get("monitor/vmscope.db-wal").map_or(&[][..], Vec::as_slice);
+        let bytes = observation
+            .get("monitor/vmscope.db")
+            .ok_or(ClaimsError::NoDatabase)?;
+        let log = observation
+            .get("monitor/vmscope.db-wal")
+            .map_or(&[][..], Vec::as_slice);
         let mut claims = database::read(bytes, log)?;
         if let Some(Answer::Status(status)) = reply(observation, "monitor/status.json")? {
             claims.status = Some(*status);
@@ -175,7 +184,8 @@ impl Claims {
             claims.overhead = Some(overhead);
             claims.overhead_ns = asked(observation, "overhead").pop();
         }
-        let answered = |name: &&String| name.starts_with("monitor/passive-") && name.ends_with(".json");
+        let answered =
+            |name: &&String| name.starts_with("monitor/passive-") && name.ends_with(".json");
         let mut streams = Vec::new();
         for file in observation.keys().filter(answered) {
             if let Some(Answer::Streams { streams: rows, .. }) = reply(observation, file)? {
@@ -194,11 +204,6 @@ impl Claims {
     pub fn runs<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a TaskRun> {
         self.tasks.iter().filter(move |run| run.name == name)
     }
-
-    /// Number of the tunnel of this name.
-    pub fn tunnel(&self, name: &str) -> Option<u32> {
-        self.tunnels.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
-    }
 }
 
 impl From<&StreamRow> for StreamClaim {
@@ -215,13 +220,21 @@ impl From<&StreamRow> for StreamClaim {
 
 /// The answer in one of the observation's reply files; none where the file is absent or a refusal.
 fn reply(observation: &Files, file: &str) -> Result<Option<Answer>, ClaimsError> {
-    let Some(bytes) = observation.get(file) else { return Ok(None) };
-    let malformed = |error: serde_json::Error| ClaimsError::Reply { file: file.into(), found: error.to_string() };
+    let Some(bytes) = observation.get(file) else {
+        return Ok(None);
+    };
+    let malformed = |error: serde_json::Error| ClaimsError::Reply {
+        file: file.into(),
+        found: error.to_string(),
+    };
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
     if value.get("kind").is_some() {
         return serde_json::from_value(value).map(Some).map_err(malformed);
     }
-    match serde_json::from_value::<Reply>(value).map_err(malformed)?.outcome {
+    match serde_json::from_value::<Reply>(value)
+        .map_err(malformed)?
+        .outcome
+    {
         Outcome::Ok(answer) => Ok(Some(answer)),
         Outcome::Error(_) => Ok(None),
     }
@@ -229,9 +242,15 @@ fn reply(observation: &Files, file: &str) -> Result<Option<Answer>, ClaimsError>
 
 /// When the requests of this operation were answered, by the transcript, in order.
 fn asked(observation: &Files, operation: &str) -> Vec<u64> {
-    let transcript = observation.get("monitor/requests.jsonl").map_or(&[][..], Vec::as_slice);
-    let lines = transcript.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    let of = |line: serde_json::Value| (line["request"]["request"]["op"] == operation).then(|| line["monotonic_ns"].as_u64())?;
+    let transcript = observation
+        .get("monitor/requests.jsonl")
+        .map_or(&[][..], Vec::as_slice);
+    let lines = transcript
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok());
+    let of = |line: serde_json::Value| {
+        (line["request"]["request"]["op"] == operation).then(|| line["monotonic_ns"].as_u64())?
+    };
     lines.filter_map(of).collect()
 }
 
@@ -242,7 +261,10 @@ mod tests {
 
     /// The monitor's own statements, from the file that documents the contract.
     fn layout() -> String {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../monitor/store/src/schema.rs");
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../monitor/store/src/schema.rs"
+        );
         let source = std::fs::read_to_string(file).unwrap();
         let from = source.find("CREATE TABLE session").unwrap();
         source[from..][..source[from..].find("\n\";").unwrap()].to_owned()
@@ -252,7 +274,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vmscope.db");
         let connection = Connection::open(&path).unwrap();
-        connection.execute_batch(&format!("{}\n{statements}", layout())).unwrap();
+        connection
+            .execute_batch(&format!("{}\n{statements}", layout()))
+            .unwrap();
         drop(connection);
         Files::from([("monitor/vmscope.db".into(), std::fs::read(path).unwrap())])
     }
@@ -270,19 +294,43 @@ mod tests {
                VALUES (7, 40, 'red', 2, '192.168.1.2', '239.200.1.1', 17, 1, 2, 5, 500, 1, 2, 0), (7, 50, 'red', 2, '192.168.1.2', '239.200.1.1', 17, 1, 2, 9, 900, 1, 2, 1);",
         );
         let claims = Claims::of(&observation).unwrap();
-        assert_eq!((claims.own_drops, claims.tunnel("t1"), claims.runs("red").count()), (2, Some(1), 1));
-        let key = |seq| ProbeKey { session: 7, task: 3, sender: 1, seq, receiver: 2 };
-        assert_eq!((claims.probes[&key(0)].delay_ns(), claims.probes[&key(0)].duplicates), (Some(4), 1));
+        assert_eq!((claims.own_drops, claims.runs("red").count()), (2, 1));
+        let key = |seq| ProbeKey {
+            session: 7,
+            task: 3,
+            sender: 1,
+            seq,
+            receiver: 2,
+        };
+        assert_eq!(
+            (
+                claims.probes[&key(0)].delay_ns(),
+                claims.probes[&key(0)].duplicates
+            ),
+            (Some(4), 1)
+        );
         assert!(claims.probes[&key(0)].warmup && claims.probes[&key(1)].lost);
-        assert_eq!((claims.intervals.len(), claims.intervals[0].path_loss_high), (1, Some(0.5)));
+        assert_eq!(
+            (claims.intervals.len(), claims.intervals[0].path_loss_high),
+            (1, Some(0.5))
+        );
         assert_eq!((claims.streams.len(), claims.streams[0].packets), (1, 9));
     }
 
     #[test]
     fn no_database_and_nonsense_are_errors() {
-        assert!(matches!(Claims::of(&Files::new()), Err(ClaimsError::NoDatabase)));
-        let nonsense = Files::from([("monitor/vmscope.db".into(), b"not a database at all, for certain".to_vec())]);
-        assert!(matches!(Claims::of(&nonsense), Err(ClaimsError::Database { .. })));
+        assert!(matches!(
+            Claims::of(&Files::new()),
+            Err(ClaimsError::NoDatabase)
+        ));
+        let nonsense = Files::from([(
+            "monitor/vmscope.db".into(),
+            b"not a database at all, for certain".to_vec(),
+        )]);
+        assert!(matches!(
+            Claims::of(&nonsense),
+            Err(ClaimsError::Database { .. })
+        ));
     }
 
     #[test]
@@ -295,8 +343,14 @@ mod tests {
 {"monotonic_ns":11,"request":{"id":3,"request":{"op":"status"}},"reply":{}}"#;
         observation.insert("monitor/requests.jsonl".into(), transcript.into());
         let claims = Claims::of(&observation).unwrap();
-        assert_eq!((claims.overhead, claims.overhead_ns), (Some(Overhead::default()), Some(9)));
+        assert_eq!(
+            (claims.overhead, claims.overhead_ns),
+            (Some(Overhead::default()), Some(9))
+        );
         observation.insert("monitor/overhead.json".into(), b"{}".to_vec());
-        assert!(matches!(Claims::of(&observation), Err(ClaimsError::Reply { .. })));
+        assert!(matches!(
+            Claims::of(&observation),
+            Err(ClaimsError::Reply { .. })
+        ));
     }
 }

@@ -178,7 +178,9 @@ pub struct Shard {
 
 /// Reads `A..B`.
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
-    let numbers = text.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    let numbers = text
+        .split_once("..")
+        .and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
     match numbers {
         Some((a, b)) if a <= b => Ok(a..=b),
         Some((a, b)) => Err(format!("{a} is after {b}: write the smaller seed first")),
@@ -188,7 +190,9 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 
 /// Reads `I/N`.
 fn shard(text: &str) -> Result<Shard, String> {
-    let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    let numbers = text
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
     match numbers {
         Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
         Some((_, of)) => Err(format!("there are parts 1 to {of} of {of}")),

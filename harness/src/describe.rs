@@ -13,10 +13,20 @@ pub fn check(paths: &[PathBuf]) -> Exit {
         Err(errors) => return usage(&errors),
     };
     let line = |case: &Case| {
-        format!("{:<28} {:>5.0} s  {:>2} expectations  {}", case.name, case.scenario.duration.ns as f64 / 1e9, case.scenario.expectations.len(), case.scenario.title)
+        format!(
+            "{:<28} {:>5.0} s  {:>2} expectations  {}",
+            case.name,
+            case.scenario.duration.ns as f64 / 1e9,
+            case.scenario.expectations.len(),
+            case.scenario.title
+        )
     };
     let lines: Vec<String> = cases.iter().map(line).collect();
-    say(&format!("{}\n{} scenarios are sound", lines.join("\n"), cases.len()))
+    say(&format!(
+        "{}\n{} scenarios are sound",
+        lines.join("\n"),
+        cases.len()
+    ))
 }
 
 /// Describes what would be built.
@@ -27,7 +37,18 @@ pub fn plan(file: &Path, json: bool) -> Exit {
     };
     let texts: Result<Vec<String>, serde_json::Error> = cases
         .iter()
-        .map(|case| if json { serde_json::to_string_pretty(&case.plan) } else { Ok(format!("{}: {}\n\n{}", case.name, case.scenario.title, case.plan.describe().trim_end())) })
+        .map(|case| {
+            if json {
+                serde_json::to_string_pretty(&case.plan)
+            } else {
+                Ok(format!(
+                    "{}: {}\n\n{}",
+                    case.name,
+                    case.scenario.title,
+                    case.plan.describe().trim_end()
+                ))
+            }
+        })
         .collect();
     match texts {
         Ok(texts) => say(&texts.join("\n")),

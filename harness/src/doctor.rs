@@ -11,8 +11,14 @@ use crate::verdict::Exit;
 /// 0 when sealed labs can run here, which is all that `mvpnlab run` needs; else 3.
 pub fn command(json: bool) -> Exit {
     let facts = probe::facts(&Cache::from_environment());
-    let text = if json { serde_json::to_string_pretty(&facts) } else { Ok(describe(&facts)) };
-    let printed = text.map_err(|error| error.to_string()).and_then(|text| output::print(&text).map_err(|error| error.to_string()));
+    let text = if json {
+        serde_json::to_string_pretty(&facts)
+    } else {
+        Ok(describe(&facts))
+    };
+    let printed = text
+        .map_err(|error| error.to_string())
+        .and_then(|text| output::print(&text).map_err(|error| error.to_string()));
     match printed {
         Ok(()) if is_ready(&facts, Needed::Sealed) => Exit::Pass,
         Ok(()) => Exit::Infrastructure,
@@ -21,18 +27,30 @@ pub fn command(json: bool) -> Exit {
 }
 
 fn is_ready(facts: &[Fact], place: Needed) -> bool {
-    facts.iter().filter(|fact| fact.needed_by == place).all(|fact| fact.fit == Fit::Yes)
+    facts
+        .iter()
+        .filter(|fact| fact.needed_by == place)
+        .all(|fact| fact.fit == Fit::Yes)
 }
 
 fn describe(facts: &[Fact]) -> String {
     let mut out = String::new();
     let places = [
-        (Needed::Sealed, "Sealed labs (the default: QEMU, virtual time, no privilege)"),
-        (Needed::Native, "Native labs (--native: this kernel, real time, root)"),
+        (
+            Needed::Sealed,
+            "Sealed labs (the default: QEMU, virtual time, no privilege)",
+        ),
+        (
+            Needed::Native,
+            "Native labs (--native: this kernel, real time, root)",
+        ),
         (Needed::Nobody, "Good to know"),
     ];
     for (place, title) in places {
-        let own: Vec<&Fact> = facts.iter().filter(|fact| fact.needed_by == place).collect();
+        let own: Vec<&Fact> = facts
+            .iter()
+            .filter(|fact| fact.needed_by == place)
+            .collect();
         if own.is_empty() {
             continue;
         }
@@ -51,8 +69,19 @@ fn describe(facts: &[Fact]) -> String {
         }
         out.push('\n');
     }
-    let can = |place: Needed| if is_ready(facts, place) { "can" } else { "cannot" };
-    let _ = write!(out, "This host {} run sealed labs, and {} run native ones.", can(Needed::Sealed), can(Needed::Native));
+    let can = |place: Needed| {
+        if is_ready(facts, place) {
+            "can"
+        } else {
+            "cannot"
+        }
+    };
+    let _ = write!(
+        out,
+        "This host {} run sealed labs, and {} run native ones.",
+        can(Needed::Sealed),
+        can(Needed::Native)
+    );
     out
 }
 
@@ -69,7 +98,11 @@ mod tests {
             needed_by,
             remedy: format!("install {name}"),
         };
-        let facts = [fact("QEMU", Fit::Yes, Needed::Sealed), fact("netem", Fit::No, Needed::Native), fact("kvm", Fit::Unknown, Needed::Nobody)];
+        let facts = [
+            fact("QEMU", Fit::Yes, Needed::Sealed),
+            fact("netem", Fit::No, Needed::Native),
+            fact("kvm", Fit::Unknown, Needed::Nobody),
+        ];
         insta::assert_snapshot!(describe(&facts));
         assert!(is_ready(&facts, Needed::Sealed) && !is_ready(&facts, Needed::Native));
     }

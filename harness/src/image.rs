@@ -25,7 +25,12 @@ pub fn command(gc: bool) -> Exit {
         match Store::new(&cache).with_limit(0).collect_garbage(None) {
             Ok(swept) => {
                 // Writing to a String cannot fail.
-                let _ = write!(text, "\nremoved {} warm labs, {} MiB", swept.removed, swept.freed_bytes >> 20);
+                let _ = write!(
+                    text,
+                    "\nremoved {} warm labs, {} MiB",
+                    swept.removed,
+                    swept.freed_bytes >> 20
+                );
             }
             Err(error) => return infrastructure(&error),
         }
@@ -38,7 +43,12 @@ pub fn command(gc: bool) -> Exit {
 
 fn describe(image: &Image) -> String {
     let manifest = &image.manifest;
-    let mut text = format!("image {}\nkernel {}\nin {}\n", manifest.id, manifest.kernel, image.folder().display());
+    let mut text = format!(
+        "image {}\nkernel {}\nin {}\n",
+        manifest.id,
+        manifest.kernel,
+        image.folder().display()
+    );
     for package in &manifest.packages {
         let _ = writeln!(text, "  {:<32} {}", package.name, package.version);
     }
@@ -61,7 +71,9 @@ pub fn shell(command: &[String]) -> Exit {
     let output = Sealed::open(log).and_then(|sealed| sealed.execute(&execution, &mut |_| {}));
     match output {
         Ok(files) => {
-            let text = files.get(shell::OUTPUT).map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned());
+            let text = files.get(shell::OUTPUT).map_or_else(String::new, |bytes| {
+                String::from_utf8_lossy(bytes).into_owned()
+            });
             let status = files.get(shell::STATUS).map_or(&b""[..], Vec::as_slice);
             match output::print(text.trim_end()) {
                 Ok(()) if status == b"0" => Exit::Pass,

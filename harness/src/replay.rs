@@ -50,11 +50,16 @@ pub fn command(args: &cli::Replay) -> Exit {
 
 fn read(file: &Path) -> Result<(Vec<u8>, Report, Case), String> {
     let shown = file.display();
-    let bytes = fs::read(file).map_err(|error| format!("cannot read the report {shown}: {error}"))?;
+    let bytes =
+        fs::read(file).map_err(|error| format!("cannot read the report {shown}: {error}"))?;
     let report = json::parse(&bytes).map_err(|error| format!("cannot replay {shown}: {error}"))?;
     let name = format!("{}.toml", report.scenario);
-    let case = Case::of(report.scenario_text.clone(), Path::new(&name), report.scenario.clone().into())
-        .map_err(|error| format!("the scenario in {shown} cannot be read by this mvpnlab:\n{error}"))?;
+    let case = Case::of(
+        report.scenario_text.clone(),
+        Path::new(&name),
+        report.scenario.clone().into(),
+    )
+    .map_err(|error| format!("the scenario in {shown} cannot be read by this mvpnlab:\n{error}"))?;
     Ok((bytes, report, case))
 }
 
@@ -69,9 +74,24 @@ fn say(text: &str, exit: Exit) -> Exit {
 fn differences(old: &Report, new: &Report) -> String {
     let mut lines = vec!["the reports differ".to_owned()];
     let parts = [
-        ("image", &old.built.image, &new.built.image, "an image of other packages"),
-        ("mvpnlab", &old.built.mvpnlab, &new.built.mvpnlab, "another build of mvpnlab, which is also the lab's init"),
-        ("monitor", &old.built.monitor, &new.built.monitor, "another build of the monitor"),
+        (
+            "image",
+            &old.built.image,
+            &new.built.image,
+            "an image of other packages",
+        ),
+        (
+            "mvpnlab",
+            &old.built.mvpnlab,
+            &new.built.mvpnlab,
+            "another build of mvpnlab, which is also the lab's init",
+        ),
+        (
+            "monitor",
+            &old.built.monitor,
+            &new.built.monitor,
+            "another build of the monitor",
+        ),
     ];
     for (name, then, now, meaning) in parts {
         if then != now {
@@ -86,7 +106,12 @@ fn differences(old: &Report, new: &Report) -> String {
         compare("", &then, &now, &mut places);
     }
     let more = places.len().saturating_sub(DIFFERENCES_MAX);
-    lines.extend(places.into_iter().take(DIFFERENCES_MAX).map(|place| format!("  {place}")));
+    lines.extend(
+        places
+            .into_iter()
+            .take(DIFFERENCES_MAX)
+            .map(|place| format!("  {place}")),
+    );
     if more > 0 {
         lines.push(format!("  and {more} more places"));
     }
@@ -101,8 +126,17 @@ fn compare(path: &str, then: &Value, now: &Value, places: &mut Vec<String>) {
             keys.sort();
             keys.dedup();
             for key in keys {
-                let at = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                compare(&at, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), places);
+                let at = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                compare(
+                    &at,
+                    a.get(key).unwrap_or(&Value::Null),
+                    b.get(key).unwrap_or(&Value::Null),
+                    places,
+                );
             }
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
@@ -110,7 +144,9 @@ fn compare(path: &str, then: &Value, now: &Value, places: &mut Vec<String>) {
                 compare(&format!("{path}[{i}]"), x, y, places);
             }
         }
-        (Value::Array(a), Value::Array(b)) => places.push(format!("{path}: {} entries then, {} now", a.len(), b.len())),
+        (Value::Array(a), Value::Array(b)) => {
+            places.push(format!("{path}: {} entries then, {} now", a.len(), b.len()))
+        }
         (a, b) if a == b => {}
         (a, b) => places.push(format!("{path}: {a} then, {b} now")),
     }
@@ -132,7 +168,10 @@ mod tests {
 
     #[test]
     fn a_report_that_differs_without_a_cause_is_called_a_defect() {
-        let new = Report { false_alarm_total: 0.5, ..sample::passed() };
+        let new = Report {
+            false_alarm_total: 0.5,
+            ..sample::passed()
+        };
         assert!(differences(&sample::passed(), &new).contains("not repeatable"));
     }
 }

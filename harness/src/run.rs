@@ -25,7 +25,10 @@ pub fn command(args: &cli::Run) -> Exit {
         Ok(cases) => cases,
         Err(errors) => return usage(&errors),
     };
-    let seeds: Vec<u64> = args.seeds.clone().map_or_else(|| vec![args.seed], Iterator::collect);
+    let seeds: Vec<u64> = args
+        .seeds
+        .clone()
+        .map_or_else(|| vec![args.seed], Iterator::collect);
     let jobs = suite::jobs(&cases, &seeds, args.shard);
     if jobs.is_empty() {
         return usage("this shard is empty: there are fewer runs than shards");
@@ -50,7 +53,12 @@ pub fn command(args: &cli::Run) -> Exit {
 }
 
 /// Runs all jobs; each run's files are written as soon as it is over. The first that cannot be written ends the suite.
-fn run_all(args: &cli::Run, jobs: &[Job], labs: &Labs, progress: &Progress) -> Result<Vec<Report>, OutputError> {
+fn run_all(
+    args: &cli::Run,
+    jobs: &[Job],
+    labs: &Labs,
+    progress: &Progress,
+) -> Result<Vec<Report>, OutputError> {
     let results = workers::map(jobs, args.labs.jobs, |job| {
         let mut ran = labs.run(job.case, job.seed, progress);
         let written = match &args.out {
@@ -81,14 +89,19 @@ fn print(args: &cli::Run, reports: &[Report], progress: &Progress) -> Result<(),
         output::write(file, output::to_junit(reports)?.as_bytes())?;
     }
     if args.json {
-        return output::print(&serde_json::to_string_pretty(reports).map_err(|error| OutputError::Render {
-            what: "JSON",
-            message: error.to_string(),
+        return output::print(&serde_json::to_string_pretty(reports).map_err(|error| {
+            OutputError::Render {
+                what: "JSON",
+                message: error.to_string(),
+            }
         })?);
     }
     let paint = progress.stdout_paint();
     let mut out = String::new();
-    for report in reports.iter().filter(|report| reports.len() == 1 || report.verdict != crate::verdict::Verdict::Pass) {
+    for report in reports
+        .iter()
+        .filter(|report| reports.len() == 1 || report.verdict != crate::verdict::Verdict::Pass)
+    {
         out.push_str(&text::render(report, paint));
         out.push('\n');
     }

@@ -96,7 +96,9 @@ mod tests {
     use super::*;
 
     fn fail() -> Verdict {
-        Verdict::Fail { reasons: vec!["x".into()] }
+        Verdict::Fail {
+            reasons: vec!["x".into()],
+        }
     }
 
     fn unsound() -> Verdict {

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn mvpnlab(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mvpnlab")).args(args).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_mvpnlab"))
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -13,7 +16,10 @@ fn stderr(output: &Output) -> String {
 
 /// Any executable will do as a monitor where no lab is reached.
 fn with_monitor<'a>(args: &[&'a str]) -> Vec<&'a str> {
-    args.iter().copied().chain(["--monitor", env!("CARGO_BIN_EXE_mvpnlab")]).collect()
+    args.iter()
+        .copied()
+        .chain(["--monitor", env!("CARGO_BIN_EXE_mvpnlab")])
+        .collect()
 }
 
 const SOUND: &str = r#"
@@ -58,8 +64,16 @@ fn a_typo_in_a_field_is_named_with_file_and_line() {
     for command in ["check", "run", "plan"] {
         let output = mvpnlab(&[command, file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(2), "{command}");
-        assert!(stderr(&output).contains("case.toml:3"), "{command}: {}", stderr(&output));
-        assert!(stderr(&output).contains("duraton"), "{command}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("case.toml:3"),
+            "{command}: {}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains("duraton"),
+            "{command}: {}",
+            stderr(&output)
+        );
     }
 }
 
@@ -100,9 +114,18 @@ fn ranges_that_make_no_sense_are_refused() {
 fn a_monitor_that_is_not_there_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = scenario(folder.path(), SOUND);
-    let output = mvpnlab(&["run", file.to_str().unwrap(), "--monitor", "/no/such/vmscope"]);
+    let output = mvpnlab(&[
+        "run",
+        file.to_str().unwrap(),
+        "--monitor",
+        "/no/such/vmscope",
+    ]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("/no/such/vmscope") && stderr(&output).contains("--monitor"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("/no/such/vmscope") && stderr(&output).contains("--monitor"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -110,7 +133,12 @@ fn without_qemu_the_verdict_is_infrastructure_and_reports_are_still_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = scenario(folder.path(), SOUND);
     let out = folder.path().join("out");
-    let args = with_monitor(&["run", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let args = with_monitor(&[
+        "run",
+        file.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
     let output = Command::new(env!("CARGO_BIN_EXE_mvpnlab"))
         .args(args)
         .env("PATH", "")
@@ -119,8 +147,15 @@ fn without_qemu_the_verdict_is_infrastructure_and_reports_are_still_written() {
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let report = std::fs::read_to_string(out.join("case/report.json")).unwrap();
-    assert!(report.contains("\"is\": \"infrastructure\"") && report.contains("qemu"), "{report}");
-    assert!(std::fs::read_to_string(out.join("case/junit.xml")).unwrap().contains("errors=\"1\""));
+    assert!(
+        report.contains("\"is\": \"infrastructure\"") && report.contains("qemu"),
+        "{report}"
+    );
+    assert!(
+        std::fs::read_to_string(out.join("case/junit.xml"))
+            .unwrap()
+            .contains("errors=\"1\"")
+    );
     assert!(out.join("case/report.html").is_file());
 }
 
@@ -136,10 +171,19 @@ fn a_full_disk_under_out_is_said_and_is_infrastructure() {
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     std::os::unix::fs::symlink(full, out.join(".mvpnlab-probe")).unwrap();
-    let args = with_monitor(&["run", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let args = with_monitor(&[
+        "run",
+        file.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
     let output = mvpnlab(&args);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert!(stderr(&output).contains("no space left"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("no space left"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -158,5 +202,9 @@ fn what_is_no_report_cannot_be_replayed() {
 fn guest_is_no_command_for_people() {
     let output = mvpnlab(&["guest"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("mvpnlab run"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("mvpnlab run"),
+        "{}",
+        stderr(&output)
+    );
 }

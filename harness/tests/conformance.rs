@@ -13,10 +13,21 @@ fn main() -> ExitCode {
     let trials: Vec<Trial> = lab::discover(&root)
         .into_iter()
         .map(|file| {
-            let name = file.strip_prefix(&root).unwrap_or(&file).with_extension("").display().to_string();
-            Trial::test(name, move || lab::run(&["run", &file.display().to_string()]).map_err(Into::into))
+            let name = file
+                .strip_prefix(&root)
+                .unwrap_or(&file)
+                .with_extension("")
+                .display()
+                .to_string();
+            Trial::test(name, move || {
+                lab::run(&["run", &file.display().to_string()]).map_err(Into::into)
+            })
         })
         .collect();
-    assert!(!trials.is_empty(), "there is no scenario under {}", root.display());
+    assert!(
+        !trials.is_empty(),
+        "there is no scenario under {}",
+        root.display()
+    );
     libtest_mimic::run(&arguments, trials).exit_code()
 }

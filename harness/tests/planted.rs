@@ -11,8 +11,11 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(lab::SIDE_BY_SIDE);
     let catalogue = lab::scenarios().join("faults.toml");
-    let text = std::fs::read_to_string(&catalogue).unwrap_or_else(|error| panic!("{}: {error}", catalogue.display()));
-    let faults: toml::Table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", catalogue.display()));
+    let text = std::fs::read_to_string(&catalogue)
+        .unwrap_or_else(|error| panic!("{}: {error}", catalogue.display()));
+    let faults: toml::Table = text
+        .parse()
+        .unwrap_or_else(|error| panic!("{}: {error}", catalogue.display()));
     let names: Vec<String> = faults["fault"]
         .as_array()
         .into_iter()
@@ -24,7 +27,9 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|name| {
             let catalogue = catalogue.clone();
-            Trial::test(name.clone(), move || caught(&name, &catalogue.display().to_string()))
+            Trial::test(name.clone(), move || {
+                caught(&name, &catalogue.display().to_string())
+            })
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -33,7 +38,19 @@ fn main() -> ExitCode {
 fn caught(name: &str, catalogue: &str) -> Result<(), Failed> {
     let planted = lab::target().join("planted/release/vmscope");
     if !planted.is_file() {
-        return Err(format!("there is no monitor with planted faults at {}; run `make planted`", planted.display()).into());
+        return Err(format!(
+            "there is no monitor with planted faults at {}; run `make planted`",
+            planted.display()
+        )
+        .into());
     }
-    lab::run(&["faults", catalogue, "--only", name, "--planted", &planted.display().to_string()]).map_err(Into::into)
+    lab::run(&[
+        "faults",
+        catalogue,
+        "--only",
+        name,
+        "--planted",
+        &planted.display().to_string(),
+    ])
+    .map_err(Into::into)
 }

@@ -22,11 +22,22 @@ pub fn mean(values: &[i64]) -> Option<i64> {
 /// The error of each probe's delay, at the 99th percentile over all pairs.
 pub fn delay_error(facts: &Facts, task: &str, p99_at_most: Span) -> Finding {
     let limit = p99_at_most.ns.cast_signed();
-    let mut judge = Judge::new("delay-error", task, format!("at most {} at the 99th percentile", duration(limit)));
+    let mut judge = Judge::new(
+        "delay-error",
+        task,
+        format!("at most {} at the 99th percentile", duration(limit)),
+    );
     let mut errors = Vec::new();
     let mut signed = Vec::new();
-    for both in facts.task(task).into_iter().filter(|both| !both.is_warmup()) {
-        let delays = (both.claim.and_then(|claim| claim.delay_ns()), both.truth.and_then(|copy| copy.delay_ns()));
+    for both in facts
+        .task(task)
+        .into_iter()
+        .filter(|both| !both.is_warmup())
+    {
+        let delays = (
+            both.claim.and_then(|claim| claim.delay_ns()),
+            both.truth.and_then(|copy| copy.delay_ns()),
+        );
         if let (Some(claimed), Some(seen)) = delays {
             errors.push((claimed - seen).abs());
             signed.push(claimed - seen);
@@ -34,8 +45,18 @@ pub fn delay_error(facts: &Facts, task: &str, p99_at_most: Span) -> Finding {
     }
     errors.sort_unstable();
     judge.judged(errors.len() as u64);
-    if let (Some(p50), Some(p99), Some(max)) = (quantile(&errors, 0.5), quantile(&errors, 0.99), errors.last()) {
-        judge.demand(p99 <= limit, || format!("the 99th percentile of the error is {}, the largest {}", duration(p99), duration(*max)));
+    if let (Some(p50), Some(p99), Some(max)) = (
+        quantile(&errors, 0.5),
+        quantile(&errors, 0.99),
+        errors.last(),
+    ) {
+        judge.demand(p99 <= limit, || {
+            format!(
+                "the 99th percentile of the error is {}, the largest {}",
+                duration(p99),
+                duration(*max)
+            )
+        });
         judge.figure("error_p50_ns", p50);
         judge.figure("error_p99_ns", p99);
         judge.figure("error_max_ns", *max);
@@ -45,16 +66,41 @@ pub fn delay_error(facts: &Facts, task: &str, p99_at_most: Span) -> Finding {
 }
 
 /// The measured mean delay of each pair lies in the range.
-pub fn delay(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>), at_least: Span, at_most: Span) -> Finding {
+pub fn delay(
+    facts: &Facts,
+    task: &str,
+    pair: (Option<&str>, Option<&str>),
+    at_least: Span,
+    at_most: Span,
+) -> Finding {
     let range = at_least.ns.cast_signed()..=at_most.ns.cast_signed();
-    let expected = format!("mean delay from {} to {}", duration(*range.start()), duration(*range.end()));
+    let expected = format!(
+        "mean delay from {} to {}",
+        duration(*range.start()),
+        duration(*range.end())
+    );
     let mut judge = Judge::new("delay", task, expected);
     for pair in facts.pairs(task, pair.0, pair.1) {
-        let delays: Vec<i64> = facts.counted(task, &pair).iter().filter_map(|both| both.claim?.delay_ns()).collect();
-        let Some(measured) = mean(&delays) else { continue };
+        let delays: Vec<i64> = facts
+            .counted(task, &pair)
+            .iter()
+            .filter_map(|both| both.claim?.delay_ns())
+            .collect();
+        let Some(measured) = mean(&delays) else {
+            continue;
+        };
         judge.judged(1);
-        judge.demand(range.contains(&measured), || format!("{pair}: {} over {} probes", duration(measured), delays.len()));
-        judge.figure(&format!("{}_{}_mean_ns", pair.sender.0, pair.receiver.0), measured);
+        judge.demand(range.contains(&measured), || {
+            format!(
+                "{pair}: {} over {} probes",
+                duration(measured),
+                delays.len()
+            )
+        });
+        judge.figure(
+            &format!("{}_{}_mean_ns", pair.sender.0, pair.receiver.0),
+            measured,
+        );
     }
     judge.finish()
 }
@@ -66,8 +112,18 @@ mod tests {
     #[test]
     fn quantiles_are_of_nearest_rank() {
         let values: Vec<i64> = (1..=100).collect();
-        assert_eq!((quantile(&values, 0.5), quantile(&values, 0.99), quantile(&values, 1.0)), (Some(50), Some(99), Some(100)));
+        assert_eq!(
+            (
+                quantile(&values, 0.5),
+                quantile(&values, 0.99),
+                quantile(&values, 1.0)
+            ),
+            (Some(50), Some(99), Some(100))
+        );
         assert_eq!((quantile(&[], 0.5), quantile(&[7], 0.01)), (None, Some(7)));
-        assert_eq!((mean(&[]), mean(&[1, 2]), mean(&[-3, -4])), (None, Some(1), Some(-3)));
+        assert_eq!(
+            (mean(&[]), mean(&[1, 2]), mean(&[-3, -4])),
+            (None, Some(1), Some(-3))
+        );
     }
 }

@@ -6,7 +6,8 @@ use mvpnlab_emulator::plan::Plan;
 use mvpnlab_emulator::scenario::{Action, LossCause, Scenario, Span};
 use mvpnlab_emulator::traffic::TrafficLog;
 use mvpnlab_emulator::truth::{
-    self, Counters, CustomerArrival, CustomerSide, Fate, Files, MonitorFrame, Observation, ProbeTruth, Timeline, Truth,
+    self, Counters, CustomerArrival, CustomerSide, Fate, Files, MonitorFrame, Observation,
+    ProbeTruth, Timeline, Truth,
 };
 
 use crate::claims::{Claims, ProbeClaim, ProbeKey, TaskRun};
@@ -61,7 +62,8 @@ impl Copy {
 
     /// One-way delay, tunnels included.
     pub fn delay_ns(&self) -> Option<i64> {
-        self.arrived_ns.map(|at| at.cast_signed() - self.sent_ns.cast_signed())
+        self.arrived_ns
+            .map(|at| at.cast_signed() - self.sent_ns.cast_signed())
     }
 }
 
@@ -119,7 +121,12 @@ pub struct Both<'a> {
 
 impl<'a> Facts<'a> {
     /// Asks the truth for everything that the checks may want to know.
-    pub fn of(truth: &Truth, observation: &'a Observation<'_>, files: &Files, claims: &'a Claims) -> Self {
+    pub fn of(
+        truth: &Truth,
+        observation: &'a Observation<'_>,
+        files: &Files,
+        claims: &'a Claims,
+    ) -> Self {
         Self {
             scenario: &observation.scenario,
             plan: &observation.plan,
@@ -128,7 +135,12 @@ impl<'a> Facts<'a> {
             copies: copies(truth, &observation.scenario, &observation.plan, claims),
             monitor_frames: truth.monitor_frames(),
             customer_side: truth.customer_side(),
-            customer_arrivals: observation.traffic.sources.iter().map(|s| (s.flow, truth.customer_arrivals(s.flow))).collect(),
+            customer_arrivals: observation
+                .traffic
+                .sources
+                .iter()
+                .map(|s| (s.flow, truth.customer_arrivals(s.flow)))
+                .collect(),
             traffic: &observation.traffic,
             counters: &observation.counters,
             router_states: router_states(files),
@@ -137,20 +149,31 @@ impl<'a> Facts<'a> {
 
     /// The task's pairs, those of the named sender and receiver only, in the scenario's order.
     pub fn pairs(&self, task: &str, sender: Option<&str>, receiver: Option<&str>) -> Vec<Pair> {
-        let Some(task) = self.scenario.task(task) else { return Vec::new() };
+        let Some(task) = self.scenario.task(task) else {
+            return Vec::new();
+        };
         let number = |name: String| self.tunnel(&name).map(|id| (name, id));
         let wanted = |name: &str, only: Option<&str>| only.is_none_or(|only| only == name);
         self.scenario
             .task_pairs(task)
             .into_iter()
             .filter(|(from, to)| wanted(from, sender) && wanted(to, receiver))
-            .filter_map(|(from, to)| Some(Pair { sender: number(from)?, receiver: number(to)? }))
+            .filter_map(|(from, to)| {
+                Some(Pair {
+                    sender: number(from)?,
+                    receiver: number(to)?,
+                })
+            })
             .collect()
     }
 
     /// Number of a tunnel, by the plan (the monitor was told to use it).
     pub fn tunnel(&self, name: &str) -> Option<u32> {
-        self.plan.tunnels.iter().find(|tunnel| tunnel.name == name).map(|tunnel| tunnel.id)
+        self.plan
+            .tunnels
+            .iter()
+            .find(|tunnel| tunnel.name == name)
+            .map(|tunnel| tunnel.id)
     }
 
     /// Name of a tunnel.
@@ -161,7 +184,10 @@ impl<'a> Facts<'a> {
 
     /// All copies of the task's runs, warm-up included, in truth or claim.
     pub fn task(&self, name: &str) -> Vec<Both<'_>> {
-        self.claims.runs(name).flat_map(|run| self.run(run)).collect()
+        self.claims
+            .runs(name)
+            .flat_map(|run| self.run(run))
+            .collect()
     }
 
     /// Counted copies of one pair over all runs of its task.
@@ -172,19 +198,40 @@ impl<'a> Facts<'a> {
     }
 
     fn run(&self, run: &TaskRun) -> Vec<Both<'_>> {
-        let edge = |seq_end: u32| ProbeKey { session: run.session, task: run.task, sender: seq_end, seq: seq_end, receiver: seq_end };
+        let edge = |seq_end: u32| ProbeKey {
+            session: run.session,
+            task: run.task,
+            sender: seq_end,
+            seq: seq_end,
+            receiver: seq_end,
+        };
         let range = edge(0)..=edge(u32::MAX);
-        let mut keys: Vec<ProbeKey> =
-            self.copies.range(range.clone()).map(|(k, _)| *k).chain(self.claims.probes.range(range).map(|(k, _)| *k)).collect();
+        let mut keys: Vec<ProbeKey> = self
+            .copies
+            .range(range.clone())
+            .map(|(k, _)| *k)
+            .chain(self.claims.probes.range(range).map(|(k, _)| *k))
+            .collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.into_iter().map(|key| Both { key, truth: self.copies.get(&key), claim: self.claims.probes.get(&key) }).collect()
+        keys.into_iter()
+            .map(|key| Both {
+                key,
+                truth: self.copies.get(&key),
+                claim: self.claims.probes.get(&key),
+            })
+            .collect()
     }
 
     /// The loss timeout of the task that a probe belongs to.
     pub fn loss_timeout_ns(&self, key: ProbeKey) -> u64 {
-        let run = self.claims.tasks.iter().find(|run| (run.session, run.task) == (key.session, key.task));
-        run.and_then(|run| self.scenario.task(&run.name)).map_or(0, |task| task.loss_timeout.ns)
+        let run = self
+            .claims
+            .tasks
+            .iter()
+            .find(|run| (run.session, run.task) == (key.session, key.task));
+        run.and_then(|run| self.scenario.task(&run.name))
+            .map_or(0, |task| task.loss_timeout.ns)
     }
 
     /// A time after the start of the run as the lab's monotonic clock has it.
@@ -194,15 +241,23 @@ impl<'a> Facts<'a> {
 
     /// A monotonic time as seconds into the run, for people.
     pub fn clock(&self, ns: u64) -> String {
-        format!("{:.6} s", (ns.cast_signed() - self.timeline.start_ns.cast_signed()) as f64 / 1e9)
+        format!(
+            "{:.6} s",
+            (ns.cast_signed() - self.timeline.start_ns.cast_signed()) as f64 / 1e9
+        )
     }
 
     /// A copy that the monitor may, but need not, have logged: sent while it was being told to stop, start or end.
     pub fn is_optional(&self, both: &Both<'_>, task: &str) -> bool {
         let Some(copy) = both.truth else { return false };
-        let timeout = self.scenario.task(task).map_or(0, |task| task.loss_timeout.ns);
+        let timeout = self
+            .scenario
+            .task(task)
+            .map_or(0, |task| task.loss_timeout.ns);
         let undecided_at_the_end = copy.sent_ns + timeout + CONTROL_SLACK_NS > self.timeline.end_ns;
-        copy.unfinished || undecided_at_the_end || self.is_out(both.key, copy.sent_ns, timeout, task)
+        copy.unfinished
+            || undecided_at_the_end
+            || self.is_out(both.key, copy.sent_ns, timeout, task)
     }
 
     /// Whether one of the copy's tunnels was out of the task when it was sent, or while it was on its way.
@@ -211,8 +266,12 @@ impl<'a> Facts<'a> {
         let mut out = false;
         for done in &self.timeline.done {
             let touches = match &done.action {
-                Action::PeStop { task: of, tunnel } | Action::PeStart { task: of, tunnel } => of == task && ends.contains(tunnel),
-                Action::TunnelDrop { tunnel } | Action::TunnelAdd { tunnel } => ends.contains(tunnel),
+                Action::PeStop { task: of, tunnel } | Action::PeStart { task: of, tunnel } => {
+                    of == task && ends.contains(tunnel)
+                }
+                Action::TunnelDrop { tunnel } | Action::TunnelAdd { tunnel } => {
+                    ends.contains(tunnel)
+                }
                 Action::TaskStop { task: of } | Action::TaskStart { task: of } => of == task,
                 Action::MonitorKill {} | Action::MonitorRestart {} => true,
                 Action::ImpairLink { .. }
@@ -226,12 +285,16 @@ impl<'a> Facts<'a> {
             if !touches {
                 continue;
             }
-            let around = done.began_ns.saturating_sub(timeout_ns + CLOCK_SLACK_NS)..done.monotonic_ns + CONTROL_SLACK_NS;
+            let around = done.began_ns.saturating_sub(timeout_ns + CLOCK_SLACK_NS)
+                ..done.monotonic_ns + CONTROL_SLACK_NS;
             if around.contains(&sent_ns) {
                 return true;
             }
             if done.monotonic_ns <= sent_ns {
-                out = matches!(&done.action, Action::PeStop { .. } | Action::TunnelDrop { .. });
+                out = matches!(
+                    &done.action,
+                    Action::PeStop { .. } | Action::TunnelDrop { .. }
+                );
             }
         }
         out
@@ -239,20 +302,52 @@ impl<'a> Facts<'a> {
 }
 
 /// The truth about every pair of every run of a task.
-fn copies(truth: &Truth, scenario: &Scenario, plan: &Plan, claims: &Claims) -> BTreeMap<ProbeKey, Copy> {
+fn copies(
+    truth: &Truth,
+    scenario: &Scenario,
+    plan: &Plan,
+    claims: &Claims,
+) -> BTreeMap<ProbeKey, Copy> {
     let mut copies = BTreeMap::new();
-    let mut runs: Vec<(&str, u32)> = claims.tasks.iter().map(|run| (run.name.as_str(), run.task)).collect();
+    let mut runs: Vec<(&str, u32)> = claims
+        .tasks
+        .iter()
+        .map(|run| (run.name.as_str(), run.task))
+        .collect();
     runs.sort_unstable();
     runs.dedup();
     let id = |name: &str| plan.tunnel(name).map(|tunnel| tunnel.id);
     for (name, number) in runs {
-        let Some(task) = scenario.task(name) else { continue };
-        let sessions: Vec<u32> = claims.runs(name).filter(|run| run.task == number).map(|run| run.session).collect();
+        let Some(task) = scenario.task(name) else {
+            continue;
+        };
+        let sessions: Vec<u32> = claims
+            .runs(name)
+            .filter(|run| run.task == number)
+            .map(|run| run.session)
+            .collect();
         for (sender, receiver) in scenario.task_pairs(task) {
-            let (Some(sender), Some(receiver)) = (id(&sender), id(&receiver)) else { continue };
-            let pair = truth::Pair { task: number, sender, receiver, loss_timeout_ns: task.loss_timeout.ns };
-            for probe in truth.pair(pair).into_iter().filter(|probe| sessions.contains(&probe.id.session)) {
-                let key = ProbeKey { session: probe.id.session, task: number, sender, seq: probe.id.sequence, receiver };
+            let (Some(sender), Some(receiver)) = (id(&sender), id(&receiver)) else {
+                continue;
+            };
+            let pair = truth::Pair {
+                task: number,
+                sender,
+                receiver,
+                loss_timeout_ns: task.loss_timeout.ns,
+            };
+            for probe in truth
+                .pair(pair)
+                .into_iter()
+                .filter(|probe| sessions.contains(&probe.id.session))
+            {
+                let key = ProbeKey {
+                    session: probe.id.session,
+                    task: number,
+                    sender,
+                    seq: probe.id.sequence,
+                    receiver,
+                };
                 copies.insert(key, Copy::of(truth, &probe));
             }
         }
@@ -266,10 +361,14 @@ impl Copy {
         let path = match (probe.parts.tunnel_up_ns, probe.parts.path_ns) {
             (None, _) => Path::NotTried,
             (Some(_), None) => Path::Lost,
-            (Some(_), Some(ns)) => Path::Crossed { delay_ns: ns.cast_signed() },
+            (Some(_), Some(ns)) => Path::Crossed {
+                delay_ns: ns.cast_signed(),
+            },
         };
         let cause = match probe.fate {
-            Fate::Lost(loss) => loss.cause.map(|cause| (cause, truth.place_name(loss.place))),
+            Fate::Lost(loss) => loss
+                .cause
+                .map(|cause| (cause, truth.place_name(loss.place))),
             Fate::Received | Fate::Late | Fate::Unfinished => None,
         };
         Self {
@@ -290,7 +389,10 @@ impl Copy {
 fn router_states(files: &Files) -> BTreeMap<String, String> {
     let state = |(name, bytes): (&String, &Vec<u8>)| {
         let namespace = name.strip_prefix("routers/")?.strip_suffix("/state.txt")?;
-        Some((namespace.to_owned(), String::from_utf8_lossy(bytes).into_owned()))
+        Some((
+            namespace.to_owned(),
+            String::from_utf8_lossy(bytes).into_owned(),
+        ))
     };
     files.iter().filter_map(state).collect()
 }
@@ -303,11 +405,17 @@ impl Both<'_> {
 
     /// It warmed up, by the taps, or where they never saw it by the monitor.
     pub fn is_warmup(&self) -> bool {
-        self.truth.map_or_else(|| self.claim.is_some_and(|claim| claim.warmup), |copy| copy.warmup)
+        self.truth.map_or_else(
+            || self.claim.is_some_and(|claim| claim.warmup),
+            |copy| copy.warmup,
+        )
     }
 
     /// When it was sent.
     pub fn sent_ns(&self) -> u64 {
-        self.truth.map_or_else(|| self.claim.map_or(0, |claim| claim.sent_ns), |copy| copy.sent_ns)
+        self.truth.map_or_else(
+            || self.claim.map_or(0, |claim| claim.sent_ns),
+            |copy| copy.sent_ns,
+        )
     }
 }

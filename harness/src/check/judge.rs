@@ -28,7 +28,11 @@ impl Judge {
             figures: BTreeMap::new(),
             false_alarm: None,
         };
-        Self { finding, offenders: 0, shown: Vec::new() }
+        Self {
+            finding,
+            offenders: 0,
+            shown: Vec::new(),
+        }
     }
 
     /// So many more things were compared.
@@ -59,12 +63,16 @@ impl Judge {
     /// A count or time worth keeping; times end in `_ns`.
     pub fn figure(&mut self, name: &str, value: impl TryInto<i64>) {
         let value = value.try_into().unwrap_or(i64::MAX);
-        self.finding.figures.insert(name.into(), Figure::Count(value));
+        self.finding
+            .figures
+            .insert(name.into(), Figure::Count(value));
     }
 
     /// A ratio worth keeping; shares end in `_share`.
     pub fn ratio(&mut self, name: &str, value: f64) {
-        self.finding.figures.insert(name.into(), Figure::Ratio(value));
+        self.finding
+            .figures
+            .insert(name.into(), Figure::Ratio(value));
     }
 
     /// Probability that this check fails although nothing is wrong.
@@ -76,9 +84,16 @@ impl Judge {
     pub fn finish(mut self) -> Finding {
         let (offenders, judged) = (self.offenders, self.finding.judged);
         let reason = if judged == 0 && offenders == 0 {
-            Some(format!("{}: nothing judged; a check that compared nothing proves nothing", self.finding.title()))
+            Some(format!(
+                "{}: nothing judged; a check that compared nothing proves nothing",
+                self.finding.title()
+            ))
         } else if offenders > 0 {
-            let mut lines = vec![format!("{}: {offenders} of {judged} not as expected ({})", self.finding.title(), self.finding.expected)];
+            let mut lines = vec![format!(
+                "{}: {offenders} of {judged} not as expected ({})",
+                self.finding.title(),
+                self.finding.expected
+            )];
             lines.extend(self.shown.iter().map(|line| format!("  {line}")));
             let more = offenders - self.shown.len() as u64;
             if more > 0 {

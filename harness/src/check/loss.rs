@@ -1,6 +1,8 @@
 //! Statistical: measured loss against what was injected; and true loss in a stretch of time.
 
-use mvpnlab_emulator::scenario::{Action, GilbertElliott, Impairment, LossCause, Probability, Scenario, Span};
+use mvpnlab_emulator::scenario::{
+    Action, GilbertElliott, Impairment, LossCause, Probability, Scenario, Span,
+};
 
 use super::Finding;
 use super::facts::{Facts, Pair};
@@ -10,8 +12,18 @@ use crate::report::format::{percent, probability};
 
 /// Measured loss of each pair against the loss injected along its way: a two-sided exact test. Where the scenario
 /// has bursty loss, losses come in the bursts of its Markov chain, and the test is of that chain.
-pub fn loss_rate(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>), injected: Probability, alpha: f64) -> Finding {
-    let expected = format!("injected {}, at a false-alarm probability of {} a pair", percent(injected.0), probability(alpha));
+pub fn loss_rate(
+    facts: &Facts,
+    task: &str,
+    pair: (Option<&str>, Option<&str>),
+    injected: Probability,
+    alpha: f64,
+) -> Finding {
+    let expected = format!(
+        "injected {}, at a false-alarm probability of {} a pair",
+        percent(injected.0),
+        probability(alpha)
+    );
     let mut judge = Judge::new("loss-rate", about(task, pair), expected);
     let model = burstiest(facts.scenario).map(|model| with_rate(&model, injected.0));
     let (mut sent_all, mut lost_all) = (0, 0);
@@ -52,24 +64,49 @@ pub fn loss_rate(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>), 
 fn about(task: &str, pair: (Option<&str>, Option<&str>)) -> String {
     match pair {
         (None, None) => task.into(),
-        (from, to) => format!("{task}, {} → {}", from.unwrap_or("any"), to.unwrap_or("any")),
+        (from, to) => format!(
+            "{task}, {} → {}",
+            from.unwrap_or("any"),
+            to.unwrap_or("any")
+        ),
     }
 }
 
 /// Counted probes of the pair in the monitor's log, and those it calls lost.
 fn measured(facts: &Facts, task: &str, pair: &Pair) -> (u64, u64) {
     let copies = facts.counted(task, pair);
-    let claims = copies.iter().filter_map(|both| both.claim).filter(|claim| !claim.warmup);
-    claims.fold((0, 0), |(sent, lost), claim| (sent + 1, lost + u64::from(claim.lost)))
+    let claims = copies
+        .iter()
+        .filter_map(|both| both.claim)
+        .filter(|claim| !claim.warmup);
+    claims.fold((0, 0), |(sent, lost), claim| {
+        (sent + 1, lost + u64::from(claim.lost))
+    })
 }
 
 /// The bursty loss with the longest memory anywhere in the scenario.
 fn burstiest(scenario: &Scenario) -> Option<GilbertElliott> {
-    let of_links = scenario.links.iter().flat_map(|link| link.impair.iter().chain(link.impair_to.values()));
-    let of_tunnels = scenario.tunnel_impairments.iter().map(|tunnel| &tunnel.impair);
-    let of_events = scenario.timeline.iter().filter_map(|event| impairment(&event.action));
-    let models = of_links.chain(of_tunnels).chain(of_events).filter_map(|impairment| impairment.burst);
-    models.max_by(|a, b| Burst::from(a).inflation.total_cmp(&Burst::from(b).inflation))
+    let of_links = scenario
+        .links
+        .iter()
+        .flat_map(|link| link.impair.iter().chain(link.impair_to.values()));
+    let of_tunnels = scenario
+        .tunnel_impairments
+        .iter()
+        .map(|tunnel| &tunnel.impair);
+    let of_events = scenario
+        .timeline
+        .iter()
+        .filter_map(|event| impairment(&event.action));
+    let models = of_links
+        .chain(of_tunnels)
+        .chain(of_events)
+        .filter_map(|impairment| impairment.burst);
+    models.max_by(|a, b| {
+        Burst::from(a)
+            .inflation
+            .total_cmp(&Burst::from(b).inflation)
+    })
 }
 
 fn impairment(action: &Action) -> Option<&Impairment> {
@@ -104,7 +141,12 @@ pub struct Between {
 }
 
 /// True loss of each pair among the probes sent in the stretch.
-pub fn loss_between(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>), between: &Between) -> Finding {
+pub fn loss_between(
+    facts: &Facts,
+    task: &str,
+    pair: (Option<&str>, Option<&str>),
+    between: &Between,
+) -> Finding {
     let (low, high) = (between.at_least.0, between.at_most.0);
     let seconds = |span: Span| span.ns as f64 / 1e9;
     let expected = format!(
@@ -118,7 +160,11 @@ pub fn loss_between(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>
     let window = facts.at(between.from)..facts.at(between.until);
     for pair in facts.pairs(task, pair.0, pair.1) {
         let copies = facts.counted(task, &pair);
-        let seen: Vec<_> = copies.iter().filter_map(|both| both.truth).filter(|copy| window.contains(&copy.sent_ns)).collect();
+        let seen: Vec<_> = copies
+            .iter()
+            .filter_map(|both| both.truth)
+            .filter(|copy| window.contains(&copy.sent_ns))
+            .collect();
         if seen.is_empty() {
             judge.offence(|| format!("{pair}: not one probe was sent in that time"));
             continue;
@@ -126,7 +172,9 @@ pub fn loss_between(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>
         let lost = seen.iter().filter(|copy| copy.lost()).count();
         let share = lost as f64 / seen.len() as f64;
         judge.judged(1);
-        judge.demand((low..=high).contains(&share), || format!("{pair}: {lost} of {} lost ({})", seen.len(), percent(share)));
+        judge.demand((low..=high).contains(&share), || {
+            format!("{pair}: {lost} of {} lost ({})", seen.len(), percent(share))
+        });
     }
     judge.finish()
 }
@@ -134,17 +182,33 @@ pub fn loss_between(facts: &Facts, task: &str, pair: (Option<&str>, Option<&str>
 /// Losses that the truth puts down to this cause.
 pub fn cause(facts: &Facts, cause: LossCause, at_least: u64) -> Finding {
     let name = cause_name(cause);
-    let mut judge = Judge::new("cause", &name, format!("at least {at_least} losses put down to {name}"));
+    let mut judge = Judge::new(
+        "cause",
+        &name,
+        format!("at least {at_least} losses put down to {name}"),
+    );
     let lost: Vec<_> = facts.copies.values().filter(|copy| copy.lost()).collect();
-    let found = lost.iter().filter(|copy| copy.cause.as_ref().is_some_and(|(found, _)| *found == cause)).count() as u64;
+    let found = lost
+        .iter()
+        .filter(|copy| {
+            copy.cause
+                .as_ref()
+                .is_some_and(|(found, _)| *found == cause)
+        })
+        .count() as u64;
     judge.judged(facts.copies.len() as u64);
     judge.figure("found", found);
     judge.figure("lost_in_all", lost.len() as u64);
-    judge.demand(found >= at_least, || format!("{found} of {} lost probe copies", lost.len()));
+    judge.demand(found >= at_least, || {
+        format!("{found} of {} lost probe copies", lost.len())
+    });
     judge.finish()
 }
 
 /// The cause's name in scenario files.
 pub fn cause_name(cause: LossCause) -> String {
-    serde_json::to_value(cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(cause)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -15,6 +15,9 @@ const IGMP_QUERY: u8 = 0x11;
 /// How long around the reply a frame may or may not have been counted yet.
 const REPLY_SLACK_NS: u64 = 20 * CLOCK_SLACK_NS;
 
+/// Name, what the monitor says, and which frames it should be.
+type Kind = (&'static str, Traffic, fn(&MonitorFrame) -> bool);
+
 /// Packets and bytes of probes, pings and memberships, both ways, up to the moment of the reply.
 pub fn overhead(facts: &Facts) -> Finding {
     let mut judge = Judge::new("overhead", "", "packets and bytes as the taps counted them");
@@ -22,19 +25,36 @@ pub fn overhead(facts: &Facts) -> Finding {
         judge.offence(|| "the monitor did not report its overhead".into());
         return judge.finish();
     };
-    let kinds: [(&str, Traffic, fn(&MonitorFrame) -> bool); 6] = [
-        ("probes sent", claimed.probes_sent, |f| f.from_monitor && matches!(f.what, What::Probe { .. })),
-        ("probes received", claimed.probes_received, |f| !f.from_monitor && f.whole && f.tunnel.is_some() && matches!(f.what, What::Probe { .. })),
-        ("pings sent", claimed.pings_sent, |f| f.from_monitor && matches!(f.what, What::Echo { request: true, .. })),
-        ("pings received", claimed.pings_received, |f| !f.from_monitor && f.whole && matches!(f.what, What::Echo { request: false, .. })),
-        ("memberships sent", claimed.igmp_sent, |f| f.from_monitor && matches!(f.what, What::Igmp { .. })),
+    let kinds: [Kind; 6] = [
+        ("probes sent", claimed.probes_sent, |f| {
+            f.from_monitor && matches!(f.what, What::Probe { .. })
+        }),
+        ("probes received", claimed.probes_received, |f| {
+            !f.from_monitor && f.whole && f.tunnel.is_some() && matches!(f.what, What::Probe { .. })
+        }),
+        ("pings sent", claimed.pings_sent, |f| {
+            f.from_monitor && matches!(f.what, What::Echo { request: true, .. })
+        }),
+        ("pings received", claimed.pings_received, |f| {
+            !f.from_monitor && f.whole && matches!(f.what, What::Echo { request: false, .. })
+        }),
+        ("memberships sent", claimed.igmp_sent, |f| {
+            f.from_monitor && matches!(f.what, What::Igmp { .. })
+        }),
         ("queries received", claimed.igmp_received, |f| {
-            !f.from_monitor && f.whole && f.tunnel.is_some() && matches!(f.what, What::Igmp { kind: IGMP_QUERY })
+            !f.from_monitor
+                && f.whole
+                && f.tunnel.is_some()
+                && matches!(f.what, What::Igmp { kind: IGMP_QUERY })
         }),
     ];
     let begun = began(facts);
     for (name, said, is_of) in kinds {
-        let frames: Vec<&MonitorFrame> = facts.monitor_frames.iter().filter(|f| f.ns >= begun && is_of(f)).collect();
+        let frames: Vec<&MonitorFrame> = facts
+            .monitor_frames
+            .iter()
+            .filter(|f| f.ns >= begun && is_of(f))
+            .collect();
         let until = |end: u64| {
             let counted = frames.iter().filter(|frame| frame.ns <= end);
             counted.fold(Traffic::default(), |sum, frame| Traffic {
@@ -42,12 +62,19 @@ pub fn overhead(facts: &Facts) -> Finding {
                 bytes: sum.bytes + u64::from(frame.bytes).saturating_sub(ETHERNET_BYTES),
             })
         };
-        let (least, most) = (until(asked_ns.saturating_sub(REPLY_SLACK_NS)), until(asked_ns + REPLY_SLACK_NS));
+        let (least, most) = (
+            until(asked_ns.saturating_sub(REPLY_SLACK_NS)),
+            until(asked_ns + REPLY_SLACK_NS),
+        );
         judge.judged(1);
         judge.figure(&name.replace(' ', "_"), said.packets);
-        let fits = (least.packets..=most.packets).contains(&said.packets) && (least.bytes..=most.bytes).contains(&said.bytes);
+        let fits = (least.packets..=most.packets).contains(&said.packets)
+            && (least.bytes..=most.bytes).contains(&said.bytes);
         judge.demand(fits, || {
-            format!("{name}: the monitor says {} packets, {} bytes; the taps {} packets, {} bytes", said.packets, said.bytes, most.packets, most.bytes)
+            format!(
+                "{name}: the monitor says {} packets, {} bytes; the taps {} packets, {} bytes",
+                said.packets, said.bytes, most.packets, most.bytes
+            )
         });
     }
     judge.finish()
@@ -55,6 +82,10 @@ pub fn overhead(facts: &Facts) -> Finding {
 
 /// Counters begin with the monitor's last start.
 fn began(facts: &Facts) -> u64 {
-    let starts = facts.timeline.done.iter().filter(|done| matches!(done.action, Action::MonitorRestart {}));
+    let starts = facts
+        .timeline
+        .done
+        .iter()
+        .filter(|done| matches!(done.action, Action::MonitorRestart {}));
     starts.map(|done| done.began_ns).max().unwrap_or(0)
 }

@@ -10,13 +10,22 @@ use super::judge::Judge;
 
 /// A group is, or is not, forwarded by a router's kernel at the end.
 pub fn forwarded(facts: &Facts, node: &str, group: Ipv4Addr, yes: bool) -> Finding {
-    let expected = if yes { "forwarded at the end" } else { "not forwarded at the end" };
+    let expected = if yes {
+        "forwarded at the end"
+    } else {
+        "not forwarded at the end"
+    };
     let mut judge = Judge::new("forwarded", format!("{group} at {node}"), expected);
     if let Some(snapshot) = facts.counters.snapshots.last() {
         // All entries of the lab were looked at: no entry here proves nothing if there is none anywhere.
         judge.judged(snapshot.mroutes.len() as u64);
-        let own = snapshot.mroutes.iter().filter(|route| route.namespace == node && route.group == group);
-        let outgoing: Vec<&str> = own.flat_map(|route| route.outgoing.iter().map(String::as_str)).collect();
+        let own = snapshot
+            .mroutes
+            .iter()
+            .filter(|route| route.namespace == node && route.group == group);
+        let outgoing: Vec<&str> = own
+            .flat_map(|route| route.outgoing.iter().map(String::as_str))
+            .collect();
         judge.demand(outgoing.is_empty() != yes, || match outgoing.is_empty() {
             true => format!("{node} has no entry for {group} with an outgoing interface"),
             false => format!("{node} forwards {group} to {}", outgoing.join(", ")),
@@ -27,21 +36,37 @@ pub fn forwarded(facts: &Facts, node: &str, group: Ipv4Addr, yes: bool) -> Findi
 
 /// Every site's VRF has every other as a PIM neighbour over the MDT at the end.
 pub fn customer_adjacencies(facts: &Facts, mvpn: &str) -> Finding {
-    let mut judge = Judge::new("customer-adjacencies", mvpn, "every site sees every other as a PIM neighbour over the MDT");
+    let mut judge = Judge::new(
+        "customer-adjacencies",
+        mvpn,
+        "every site sees every other as a PIM neighbour over the MDT",
+    );
     let ends: Vec<_> = facts
         .plan
         .gre
         .iter()
-        .filter(|device| matches!(&device.purpose, GrePurpose::DefaultMdt { mvpn: of } if of == mvpn))
+        .filter(
+            |device| matches!(&device.purpose, GrePurpose::DefaultMdt { mvpn: of } if of == mvpn),
+        )
         .map(|device| &device.end)
         .collect();
     for own in &ends {
-        let state = facts.router_states.get(&own.namespace).map(String::as_str).unwrap_or_default();
+        let state = facts
+            .router_states
+            .get(&own.namespace)
+            .map(String::as_str)
+            .unwrap_or_default();
         for other in ends.iter().filter(|other| other.namespace != own.namespace) {
             judge.judged(1);
-            judge.demand(is_neighbor(state, &own.interface, other.address.address), || {
-                format!("{} does not have {} ({}) as a neighbour on {}", own.namespace, other.namespace, other.address.address, own.interface)
-            });
+            judge.demand(
+                is_neighbor(state, &own.interface, other.address.address),
+                || {
+                    format!(
+                        "{} does not have {} ({}) as a neighbour on {}",
+                        own.namespace, other.namespace, other.address.address, own.interface
+                    )
+                },
+            );
         }
     }
     judge.finish()
@@ -51,7 +76,8 @@ pub fn customer_adjacencies(facts: &Facts, mvpn: &str) -> Finding {
 fn is_neighbor(state: &str, interface: &str, neighbor: Ipv4Addr) -> bool {
     state.lines().any(|line| {
         let mut words = line.split_whitespace();
-        words.next() == Some(interface) && words.next().and_then(|word| word.parse().ok()) == Some(neighbor)
+        words.next() == Some(interface)
+            && words.next().and_then(|word| word.parse().ok()) == Some(neighbor)
     })
 }
 

@@ -11,11 +11,21 @@ pub fn binomial_p_value(lost: u64, sent: u64, p: f64) -> f64 {
         return 0.0;
     }
     if p == 0.0 || p == 1.0 {
-        return if lost as f64 == p * sent as f64 { 1.0 } else { 0.0 };
+        return if lost as f64 == p * sent as f64 {
+            1.0
+        } else {
+            0.0
+        };
     }
-    let Ok(binomial) = Binomial::new(p, sent) else { return 0.0 };
+    let Ok(binomial) = Binomial::new(p, sent) else {
+        return 0.0;
+    };
     let at_most = binomial.cdf(lost);
-    let at_least = if lost == 0 { 1.0 } else { binomial.sf(lost - 1) };
+    let at_least = if lost == 0 {
+        1.0
+    } else {
+        binomial.sf(lost - 1)
+    };
     (2.0 * at_most.min(at_least)).min(1.0)
 }
 
@@ -36,7 +46,11 @@ pub fn binomial_acceptance(sent: u64, p: f64, alpha: f64) -> (u64, u64) {
 fn first(mut from: u64, mut to: u64, yes: impl Fn(u64) -> bool) -> u64 {
     while from < to {
         let middle = from + (to - from) / 2;
-        if yes(middle) { to = middle } else { from = middle + 1 }
+        if yes(middle) {
+            to = middle
+        } else {
+            from = middle + 1
+        }
     }
     from
 }
@@ -65,12 +79,18 @@ impl From<&GilbertElliott> for Burst {
         let rate = bad * model.bad_loss.0 + (1.0 - bad) * model.good_loss.0;
         let variance = rate * (1.0 - rate);
         if variance <= 0.0 || p + r <= 0.0 {
-            return Self { rate, inflation: 1.0 };
+            return Self {
+                rate,
+                inflation: 1.0,
+            };
         }
         let spread = (model.bad_loss.0 - model.good_loss.0).powi(2) * bad * (1.0 - bad);
         let eigen = 1.0 - p - r;
         let inflation = 1.0 + 2.0 * spread / variance * eigen / (1.0 - eigen);
-        Self { rate, inflation: inflation.max(1.0) }
+        Self {
+            rate,
+            inflation: inflation.max(1.0),
+        }
     }
 }
 
@@ -79,7 +99,9 @@ impl From<&GilbertElliott> for Burst {
 ///
 /// Other packets that pass between two probes only shorten the memory, so that this is conservative.
 pub fn chain_p_value(lost: u64, sent: u64, model: &GilbertElliott) -> f64 {
-    let (Ok(lost), true) = (usize::try_from(lost), lost <= sent) else { return 0.0 };
+    let (Ok(lost), true) = (usize::try_from(lost), lost <= sent) else {
+        return 0.0;
+    };
     let (p, r) = (model.p.0, model.r.0);
     if p + r <= 0.0 {
         return binomial_p_value(lost as u64, sent, model.good_loss.0);
@@ -104,9 +126,17 @@ pub fn chain_p_value(lost: u64, sent: u64, model: &GilbertElliott) -> f64 {
 /// its own rate is higher already.
 pub fn with_rate(model: &GilbertElliott, rate: f64) -> GilbertElliott {
     let own = Burst::from(model).rate;
-    let further = if own < 1.0 { (1.0 - (1.0 - rate) / (1.0 - own)).max(0.0) } else { 0.0 };
+    let further = if own < 1.0 {
+        (1.0 - (1.0 - rate) / (1.0 - own)).max(0.0)
+    } else {
+        0.0
+    };
     let add = |loss: Probability| Probability(compose([loss.0, further]));
-    GilbertElliott { bad_loss: add(model.bad_loss), good_loss: add(model.good_loss), ..*model }
+    GilbertElliott {
+        bad_loss: add(model.bad_loss),
+        good_loss: add(model.good_loss),
+        ..*model
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +156,11 @@ mod tests {
         for (sent, p, alpha) in [(1000, 0.03, 1e-6), (50, 0.5, 1e-3), (20, 0.01, 1e-6)] {
             let (low, high) = binomial_acceptance(sent, p, alpha);
             for k in 0..=sent {
-                assert_eq!((low..=high).contains(&k), binomial_p_value(k, sent, p) > alpha, "{k} of {sent} at {p}");
+                assert_eq!(
+                    (low..=high).contains(&k),
+                    binomial_p_value(k, sent, p) > alpha,
+                    "{k} of {sent} at {p}"
+                );
             }
         }
     }
@@ -134,10 +168,19 @@ mod tests {
     #[test]
     fn a_chain_without_memory_is_independent_loss() {
         let probability = Probability;
-        let memoryless = GilbertElliott { p: probability(0.1), r: probability(0.9), bad_loss: probability(1.0), good_loss: probability(0.0) };
+        let memoryless = GilbertElliott {
+            p: probability(0.1),
+            r: probability(0.9),
+            bad_loss: probability(1.0),
+            good_loss: probability(0.0),
+        };
         let burst = Burst::from(&memoryless);
         assert!((burst.rate - 0.1).abs() < 1e-12 && (burst.inflation - 1.0).abs() < 1e-12);
-        let bursty = GilbertElliott { r: probability(0.1), p: probability(0.01), ..memoryless };
+        let bursty = GilbertElliott {
+            r: probability(0.1),
+            p: probability(0.01),
+            ..memoryless
+        };
         let burst = Burst::from(&bursty);
         assert!((burst.rate - 1.0 / 11.0).abs() < 1e-12);
         assert!((burst.inflation - (1.0 + 2.0 * 0.89 / 0.11)).abs() < 1e-9);
@@ -145,7 +188,12 @@ mod tests {
 
     #[test]
     fn the_chain_without_memory_is_the_binomial() {
-        let model = GilbertElliott { p: Probability(0.1), r: Probability(0.9), bad_loss: Probability(1.0), good_loss: Probability(0.0) };
+        let model = GilbertElliott {
+            p: Probability(0.1),
+            r: Probability(0.9),
+            bad_loss: Probability(1.0),
+            good_loss: Probability(0.0),
+        };
         for lost in [0, 5, 20, 40] {
             let difference = chain_p_value(lost, 200, &model) - binomial_p_value(lost, 200, 0.1);
             assert!(difference.abs() < 1e-9, "{lost}: {difference}");
@@ -154,7 +202,12 @@ mod tests {
 
     #[test]
     fn memory_widens_what_is_accepted() {
-        let model = GilbertElliott { p: Probability(0.01), r: Probability(0.1), bad_loss: Probability(1.0), good_loss: Probability(0.0) };
+        let model = GilbertElliott {
+            p: Probability(0.01),
+            r: Probability(0.1),
+            bad_loss: Probability(1.0),
+            good_loss: Probability(0.0),
+        };
         let rate = Burst::from(&model).rate;
         assert!(chain_p_value(180, 1000, &model) > 100.0 * binomial_p_value(180, 1000, rate));
         let lossier = with_rate(&model, 0.2);

@@ -14,18 +14,20 @@ pub(super) fn read(bytes: &[u8], log: &[u8]) -> Result<Claims, ClaimsError> {
     fs::write(folder.path().join("vmscope.db-wal"), log)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database =
-        Connection::open_with_flags(path, flags).map_err(|source| ClaimsError::Database { what: "anything", source })?;
+        Connection::open_with_flags(path, flags).map_err(|source| ClaimsError::Database {
+            what: "anything",
+            source,
+        })?;
     Ok(Claims {
-        tunnels: rows(&database, "tunnels", "SELECT tunnel, name FROM tunnel ORDER BY added_ns", |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .into_iter()
-        .collect(),
         tasks: rows(&database, "tasks", TASKS, task)?,
-        probes: rows(&database, "the probe log", PROBES, probe)?.into_iter().collect(),
+        probes: rows(&database, "the probe log", PROBES, probe)?
+            .into_iter()
+            .collect(),
         intervals: rows(&database, "interval results", INTERVALS, interval)?,
         streams: rows(&database, "passive results", STREAMS, stream)?,
-        own_drops: rows(&database, "sessions", DROPS, |row| unsigned(row, 0))?.into_iter().sum(),
+        own_drops: rows(&database, "sessions", DROPS, |row| unsigned(row, 0))?
+            .into_iter()
+            .sum(),
         status: None,
         overhead: None,
         overhead_ns: None,
@@ -41,7 +43,8 @@ const INTERVALS: &str = "SELECT session, task, interval, sender, receiver, start
   sent, received, lost, duplicates, reordered, delay_mean_ns,
   path_delay_half_ns, path_delay_low_ns, path_delay_high_ns, path_loss_half, path_loss_low, path_loss_high
   FROM interval_result ORDER BY session, task, row";
-const STREAMS: &str = "SELECT tunnel, source, group_address, packets, rtp_lost FROM passive_result AS new
+const STREAMS: &str =
+    "SELECT tunnel, source, group_address, packets, rtp_lost FROM passive_result AS new
   WHERE at_ns = (SELECT max(at_ns) FROM passive_result AS old
     WHERE (old.session, old.passive, old.tunnel, old.source, old.group_address, old.source_port)
         = (new.session, new.passive, new.tunnel, new.source, new.group_address, new.source_port))
@@ -54,7 +57,8 @@ fn rows<T>(
     query: &str,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>, ClaimsError> {
-    let all = || -> rusqlite::Result<Vec<T>> { database.prepare(query)?.query_map([], read)?.collect() };
+    let all =
+        || -> rusqlite::Result<Vec<T>> { database.prepare(query)?.query_map([], read)?.collect() };
     all().map_err(|source| ClaimsError::Database { what, source })
 }
 
@@ -66,7 +70,12 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     let value: Option<i64> = row.get(column)?;
-    value.map(|value| u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))).transpose()
+    value
+        .map(|value| {
+            u64::try_from(value)
+                .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+        })
+        .transpose()
 }
 
 fn task(row: &Row<'_>) -> rusqlite::Result<TaskRun> {

@@ -11,7 +11,9 @@ use mvpnlab_emulator::truth::crossing::Crossing;
 use mvpnlab_emulator::truth::journey::{Phase, phase};
 use mvpnlab_emulator::truth::{Lane, ProbeId, Truth};
 
-use super::{Built, EventDone, FORMAT, Figures, Induced, LossAt, Pair, PathFigures, Report, Stream};
+use super::{
+    Built, EventDone, FORMAT, Figures, Induced, LossAt, Pair, PathFigures, Report, Stream,
+};
 use crate::check::delay::{mean, quantile};
 use crate::check::facts::{self, Both, Facts};
 use crate::check::loss::cause_name;
@@ -21,7 +23,13 @@ use crate::run::suite::Case;
 use crate::verdict::Verdict;
 
 /// A report of a run without figures.
-pub fn bare(case: &Case, seed: u64, fault: Option<&str>, built: &Built, verdict: Verdict) -> Report {
+pub fn bare(
+    case: &Case,
+    seed: u64,
+    fault: Option<&str>,
+    built: &Built,
+    verdict: Verdict,
+) -> Report {
     Report {
         format: FORMAT,
         scenario: case.name.clone(),
@@ -48,7 +56,11 @@ pub fn bare(case: &Case, seed: u64, fault: Option<&str>, built: &Built, verdict:
 pub fn fill(report: &mut Report, case: &Case, truth: &Truth, facts: &Facts) {
     for task in &case.scenario.monitor.tasks {
         let pairs = facts.pairs(&task.name, None, None);
-        report.pairs.extend(pairs.iter().map(|pair| figures(truth, facts, &task.name, pair)));
+        report.pairs.extend(
+            pairs
+                .iter()
+                .map(|pair| figures(truth, facts, &task.name, pair)),
+        );
         report.series.extend(charts::series(facts, &task.name));
         report.delays.extend(charts::delays(facts, &task.name));
     }
@@ -58,8 +70,15 @@ pub fn fill(report: &mut Report, case: &Case, truth: &Truth, facts: &Facts) {
 }
 
 fn events(case: &Case) -> Vec<EventDone> {
-    let mut events: Vec<EventDone> =
-        case.scenario.timeline.iter().map(|event| EventDone { at_ns: event.time.ns, what: action_words(&event.action) }).collect();
+    let mut events: Vec<EventDone> = case
+        .scenario
+        .timeline
+        .iter()
+        .map(|event| EventDone {
+            at_ns: event.time.ns,
+            what: action_words(&event.action),
+        })
+        .collect();
     events.sort_by_key(|event| event.at_ns);
     events
 }
@@ -67,9 +86,19 @@ fn events(case: &Case) -> Vec<EventDone> {
 /// An action as it stands beside the chart.
 fn action_words(action: &Action) -> String {
     match action {
-        Action::ImpairLink { link, to: Some(to), impair } => format!("link {link} towards {to}: {}", topology::words(impair)),
-        Action::ImpairLink { link, to: None, impair } => format!("link {link}: {}", topology::words(impair)),
-        Action::ImpairTunnel { tunnel, impair } => format!("tunnel {tunnel}: {}", topology::words(impair)),
+        Action::ImpairLink {
+            link,
+            to: Some(to),
+            impair,
+        } => format!("link {link} towards {to}: {}", topology::words(impair)),
+        Action::ImpairLink {
+            link,
+            to: None,
+            impair,
+        } => format!("link {link}: {}", topology::words(impair)),
+        Action::ImpairTunnel { tunnel, impair } => {
+            format!("tunnel {tunnel}: {}", topology::words(impair))
+        }
         Action::LinkDown { link } => format!("link {link} down"),
         Action::LinkUp { link } => format!("link {link} up"),
         Action::NodeKill { node } => format!("{node} killed"),
@@ -91,9 +120,16 @@ fn figures(truth: &Truth, facts: &Facts, task: &str, pair: &facts::Pair) -> Pair
     let copies = facts.counted(task, pair);
     let rows = path::rows(facts, task, pair);
     let column = |value: fn(&crate::claims::IntervalClaim) -> Option<i64>| {
-        path::weighted(&rows, |row| value(row).map(|ns| ns as f64), |row| row.received).map(|mean| mean.round() as i64)
+        path::weighted(
+            &rows,
+            |row| value(row).map(|ns| ns as f64),
+            |row| row.received,
+        )
+        .map(|mean| mean.round() as i64)
     };
-    let share = |value: fn(&crate::claims::IntervalClaim) -> Option<f64>| path::weighted(&rows, value, |row| row.sent);
+    let share = |value: fn(&crate::claims::IntervalClaim) -> Option<f64>| {
+        path::weighted(&rows, value, |row| row.sent)
+    };
     Pair {
         task: task.into(),
         sender: pair.sender.0.clone(),
@@ -105,7 +141,8 @@ fn figures(truth: &Truth, facts: &Facts, task: &str, pair: &facts::Pair) -> Pair
             true_delay_ns: path::true_delay(&copies),
             true_loss: path::true_loss(&copies),
             point_delay_ns: path::point_delay(facts, task, pair),
-            delay_interval_ns: column(|row| row.path_delay_low_ns).zip(column(|row| row.path_delay_high_ns)),
+            delay_interval_ns: column(|row| row.path_delay_low_ns)
+                .zip(column(|row| row.path_delay_high_ns)),
             point_loss: path::point_loss(facts, task, pair),
             loss_interval: share(|row| row.path_loss_low).zip(share(|row| row.path_loss_high)),
         },
@@ -115,13 +152,27 @@ fn figures(truth: &Truth, facts: &Facts, task: &str, pair: &facts::Pair) -> Pair
 /// What was configured along the way of the pair's first probe that arrived; unknown where that changed meanwhile.
 fn induced(truth: &Truth, facts: &Facts, task: &str, pair: &facts::Pair) -> Induced {
     let copies = facts.counted(task, pair);
-    let arrived = copies.iter().find(|both| both.truth.is_some_and(|copy| !copy.lost()));
-    let (Some(both), Some(sender), Some(receiver)) = (arrived, truth.tunnel(pair.sender.1), truth.tunnel(pair.receiver.1)) else {
+    let arrived = copies
+        .iter()
+        .find(|both| both.truth.is_some_and(|copy| !copy.lost()));
+    let (Some(both), Some(sender), Some(receiver)) = (
+        arrived,
+        truth.tunnel(pair.sender.1),
+        truth.tunnel(pair.receiver.1),
+    ) else {
         return Induced::default();
     };
-    let id = ProbeId { task: both.key.task, sender: both.key.sender, session: both.key.session, sequence: both.key.seq };
+    let id = ProbeId {
+        task: both.key.task,
+        sender: both.key.sender,
+        session: both.key.session,
+        sequence: both.key.seq,
+    };
     let way = way(truth, id, sender, receiver);
-    let eras = way.iter().map(|lane| truth.conditions.eras(*lane)).chain([truth.conditions.tunnel_eras(&receiver.name)]);
+    let eras = way
+        .iter()
+        .map(|lane| truth.conditions.eras(*lane))
+        .chain([truth.conditions.tunnel_eras(&receiver.name)]);
     let mut losses = Vec::new();
     let mut delay_ns = 0;
     for eras in eras {
@@ -130,13 +181,21 @@ fn induced(truth: &Truth, facts: &Facts, task: &str, pair: &facts::Pair) -> Indu
             [only] => {
                 let impairment = &only.impairment;
                 losses.extend(impairment.loss.map(|loss| loss.0));
-                losses.extend(impairment.burst.as_ref().map(|model| Burst::from(model).rate));
+                losses.extend(
+                    impairment
+                        .burst
+                        .as_ref()
+                        .map(|model| Burst::from(model).rate),
+                );
                 delay_ns += impairment.delay.map_or(0, |delay| delay.ns.cast_signed());
             }
             _ => return Induced::default(),
         }
     }
-    Induced { loss: Some(compose(losses)), delay_ns: Some(delay_ns) }
+    Induced {
+        loss: Some(compose(losses)),
+        delay_ns: Some(delay_ns),
+    }
 }
 
 /// The lanes from the monitor to the monitor that lie on the probe's way to this receiver: backwards from its arrival.
@@ -144,23 +203,37 @@ fn way(truth: &Truth, id: ProbeId, sender: &TunnelPlan, receiver: &TunnelPlan) -
     let crossings: Vec<_> = truth
         .journey(id)
         .iter()
-        .filter(|crossing| phase(&crossing.decoded, sender, receiver).is_some() && crossing.arrival().is_some())
+        .filter(|crossing| {
+            phase(&crossing.decoded, sender, receiver).is_some() && crossing.arrival().is_some()
+        })
         .collect();
     let mut way = Vec::new();
-    let mut at = crossings.iter().rfind(|crossing| phase(&crossing.decoded, sender, receiver) == Some(Phase::Down)).copied();
+    let mut at = crossings
+        .iter()
+        .rfind(|crossing| phase(&crossing.decoded, sender, receiver) == Some(Phase::Down))
+        .copied();
     while let Some(crossing) = at {
         way.push(crossing.lane);
         let before = |earlier: &&&Crossing| {
             truth.lanes.to(earlier.lane) == truth.lanes.from(crossing.lane)
-                && earlier.arrival().is_some_and(|exit| exit.order < crossing.order)
+                && earlier
+                    .arrival()
+                    .is_some_and(|exit| exit.order < crossing.order)
         };
-        at = crossings.iter().filter(before).max_by_key(|earlier| earlier.order).copied();
+        at = crossings
+            .iter()
+            .filter(before)
+            .max_by_key(|earlier| earlier.order)
+            .copied();
     }
     way
 }
 
 fn of_truth(copies: &[Both]) -> Figures {
-    let seen = copies.iter().filter_map(|both| both.truth).filter(|copy| !copy.unfinished);
+    let seen = copies
+        .iter()
+        .filter_map(|both| both.truth)
+        .filter(|copy| !copy.unfinished);
     let mut figures = Figures::default();
     let mut delays = Vec::new();
     for copy in seen {
@@ -190,15 +263,33 @@ fn of_claims(copies: &[Both]) -> Option<Figures> {
 
 fn with_delays(figures: Figures, mut delays: Vec<i64>) -> Figures {
     delays.sort_unstable();
-    Figures { delay_mean_ns: mean(&delays), delay_p99_ns: quantile(&delays, 0.99), ..figures }
+    Figures {
+        delay_mean_ns: mean(&delays),
+        delay_p99_ns: quantile(&delays, 0.99),
+        ..figures
+    }
 }
 
 fn losses(facts: &Facts) -> Vec<LossAt> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for (cause, place) in facts.copies.values().filter(|copy| !copy.warmup).filter_map(|copy| copy.cause.as_ref()) {
-        *counts.entry((cause_name(*cause), place.clone())).or_default() += 1;
+    for (cause, place) in facts
+        .copies
+        .values()
+        .filter(|copy| !copy.warmup)
+        .filter_map(|copy| copy.cause.as_ref())
+    {
+        *counts
+            .entry((cause_name(*cause), place.clone()))
+            .or_default() += 1;
     }
-    counts.into_iter().map(|((cause, place), probes)| LossAt { cause, place, probes }).collect()
+    counts
+        .into_iter()
+        .map(|((cause, place), probes)| LossAt {
+            cause,
+            place,
+            probes,
+        })
+        .collect()
 }
 
 /// Every receiver beside every source of its group.
@@ -206,10 +297,29 @@ fn streams(case: &Case, facts: &Facts) -> Vec<Stream> {
     let traffic = facts.traffic;
     let mut streams = Vec::new();
     for receiver in &traffic.receivers {
-        let group = case.scenario.receivers.iter().find(|r| r.name == receiver.name).map(|r| r.group);
-        for source in traffic.sources.iter().filter(|source| Some(source.group) == group) {
-            let received = receiver.received.iter().filter(|flow| flow.flow == source.flow).map(|flow| flow.packets).sum();
-            streams.push(Stream { source: source.name.clone(), receiver: receiver.name.clone(), sent: source.sent, received });
+        let group = case
+            .scenario
+            .receivers
+            .iter()
+            .find(|r| r.name == receiver.name)
+            .map(|r| r.group);
+        for source in traffic
+            .sources
+            .iter()
+            .filter(|source| Some(source.group) == group)
+        {
+            let received = receiver
+                .received
+                .iter()
+                .filter(|flow| flow.flow == source.flow)
+                .map(|flow| flow.packets)
+                .sum();
+            streams.push(Stream {
+                source: source.name.clone(),
+                receiver: receiver.name.clone(),
+                sent: source.sent,
+                received,
+            });
         }
     }
     streams

@@ -30,7 +30,11 @@ pub fn percent(fraction: f64) -> String {
 
 /// A probability, small ones in powers of ten.
 pub fn probability(p: f64) -> String {
-    if p == 0.0 || p >= 0.001 { format!("{p:.3}") } else { format!("{p:.1e}") }
+    if p == 0.0 || p >= 0.001 {
+        format!("{p:.3}")
+    } else {
+        format!("{p:.1e}")
+    }
 }
 
 /// A count with thin groups of three.

@@ -50,7 +50,11 @@ fn page(report: &Report) -> Markup {
 }
 
 fn header(report: &Report) -> Markup {
-    let held = report.findings.iter().filter(|finding| finding.held()).count();
+    let held = report
+        .findings
+        .iter()
+        .filter(|finding| finding.held())
+        .count();
     html! {
         header {
             div.headline {
@@ -79,7 +83,9 @@ fn reasons(report: &Report) -> Markup {
     let lead = match report.verdict {
         Verdict::Pass => return html! {},
         Verdict::Fail { .. } => "What did not hold",
-        Verdict::Infrastructure { .. } => "The lab itself went wrong; nothing can be said of the monitor",
+        Verdict::Infrastructure { .. } => {
+            "The lab itself went wrong; nothing can be said of the monitor"
+        }
         Verdict::Skipped { .. } => "Not run here",
     };
     html! {
@@ -92,7 +98,10 @@ fn reasons(report: &Report) -> Markup {
 
 fn pairs(pairs: &[Pair]) -> Markup {
     let many_tasks = pairs.iter().any(|pair| pair.task != pairs[0].task);
-    let worst = pairs.iter().filter_map(|pair| pair.truth.loss()).fold(0.0, f64::max);
+    let worst = pairs
+        .iter()
+        .filter_map(|pair| pair.truth.loss())
+        .fold(0.0, f64::max);
     html! {
         section {
             h2 { "Injected beside measured" }
@@ -116,7 +125,9 @@ fn pairs(pairs: &[Pair]) -> Markup {
 
 fn pair_row(pair: &Pair, name_task: bool, worst: f64) -> Markup {
     let measured = pair.measured.as_ref();
-    let interval = or_none(pair.path.delay_interval_ns, |(low, high)| format!("{} … {}", duration(low), duration(high)));
+    let interval = or_none(pair.path.delay_interval_ns, |(low, high)| {
+        format!("{} … {}", duration(low), duration(high))
+    });
     html! {
         tr {
             th scope="row" { @if name_task { span.quiet { (pair.task) ": " } } (pair.sender) " → " (pair.receiver) }
@@ -139,7 +150,9 @@ fn pair_row(pair: &Pair, name_task: bool, worst: f64) -> Markup {
 
 /// A bar behind the number, as long as the loss is of the worst loss in the table.
 fn bar(loss: Option<f64>, worst: f64) -> String {
-    let share = loss.filter(|_| worst > 0.0).map_or(0.0, |loss| 100.0 * loss / worst);
+    let share = loss
+        .filter(|_| worst > 0.0)
+        .map_or(0.0, |loss| 100.0 * loss / worst);
     format!("--share:{share:.1}%")
 }
 
@@ -228,7 +241,10 @@ fn links(report: &Report) -> Markup {
         return html! {};
     }
     let directions = report.topology.links.iter().flat_map(|link| {
-        [(&link.a, &link.b, &link.to_b), (&link.b, &link.a, &link.to_a)]
+        [
+            (&link.a, &link.b, &link.to_b),
+            (&link.b, &link.a, &link.to_a),
+        ]
     });
     html! {
         section { details {

@@ -11,8 +11,8 @@ pub fn render(report: &Report) -> Result<Vec<u8>, serde_json::Error> {
 
 /// Reads a report back.
 pub fn parse(bytes: &[u8]) -> Result<Report, String> {
-    let report: Report =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no report of mvpnlab: {error}"))?;
+    let report: Report = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is no report of mvpnlab: {error}"))?;
     if report.format != super::FORMAT {
         return Err(format!(
             "it is a report of format {}, and this mvpnlab reads format {}",

@@ -2,7 +2,9 @@
 //!
 //! No timestamps and no durations: the file is as repeatable as the run.
 
-use quick_junit::{NonSuccessKind, Report as Document, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{
+    NonSuccessKind, Report as Document, SerializeError, TestCase, TestCaseStatus, TestSuite,
+};
 
 use super::Report;
 use crate::check::{Finding, Outcome};
@@ -23,7 +25,10 @@ fn suite(report: &Report) -> TestSuite {
     suite.add_property(("seed", report.seed.to_string().as_str()));
     suite.add_property(("image", report.built.image.as_str()));
     suite.add_property(("proves", report.proves.join(" ").as_str()));
-    suite.add_property(("false-alarm-probability", super::format::probability(report.false_alarm_total).as_str()));
+    suite.add_property((
+        "false-alarm-probability",
+        super::format::probability(report.false_alarm_total).as_str(),
+    ));
     suite.add_test_case(run_case(report));
     for finding in &report.findings {
         suite.add_test_case(finding_case(report, finding));
@@ -37,7 +42,10 @@ fn run_case(report: &Report) -> TestCase {
         Verdict::Pass | Verdict::Fail { .. } => TestCaseStatus::success(),
         Verdict::Infrastructure { what } => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type("infrastructure").set_message(first_line(what)).set_description(what.as_str());
+            status
+                .set_type("infrastructure")
+                .set_message(first_line(what))
+                .set_description(what.as_str());
             status
         }
         Verdict::Skipped { reason } => {
@@ -54,7 +62,10 @@ fn finding_case(report: &Report, finding: &Finding) -> TestCase {
         Outcome::Held => TestCaseStatus::success(),
         Outcome::Failed { reason } => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type(finding.check.as_str()).set_message(first_line(reason)).set_description(reason.as_str());
+            status
+                .set_type(finding.check.as_str())
+                .set_message(first_line(reason))
+                .set_description(reason.as_str());
             status
         }
     };

@@ -16,7 +16,12 @@ fn text_of_a_run_that_failed() {
 #[test]
 fn text_of_many_pairs_is_summed_up() {
     let mut report = sample::passed();
-    report.pairs = (0..60).map(|i| Pair { sender: format!("s{i}"), ..report.pairs[i % 6].clone() }).collect();
+    report.pairs = (0..60)
+        .map(|i| Pair {
+            sender: format!("s{i}"),
+            ..report.pairs[i % 6].clone()
+        })
+        .collect();
     if let Some(measured) = &mut report.pairs[50].measured {
         measured.lost += 3;
     }
@@ -26,11 +31,16 @@ fn text_of_many_pairs_is_summed_up() {
 #[test]
 fn a_line_a_run_and_the_totals() {
     let unsound = Report {
-        verdict: Verdict::Infrastructure { what: "the sealed lab was not done after 5 s\n  its last words".into() },
+        verdict: Verdict::Infrastructure {
+            what: "the sealed lab was not done after 5 s\n  its last words".into(),
+        },
         ..sample::passed()
     };
     let reports = [sample::passed(), sample::failed(), unsound];
-    let lines: Vec<String> = reports.iter().map(|report| text::line(report, Paint::Plain)).collect();
+    let lines: Vec<String> = reports
+        .iter()
+        .map(|report| text::line(report, Paint::Plain))
+        .collect();
     insta::assert_snapshot!(format!("{}\n{}", lines.join("\n"), text::totals(&reports)));
 }
 
@@ -42,9 +52,23 @@ fn colours_only_where_asked_for() {
 
 #[test]
 fn junit_has_a_case_for_each_expectation() {
-    let skipped = Report { verdict: Verdict::Skipped { reason: "no netem here".into() }, findings: Vec::new(), ..sample::passed() };
-    let unsound = Report { verdict: Verdict::Infrastructure { what: "QEMU died".into() }, findings: Vec::new(), ..sample::passed() };
-    insta::assert_snapshot!(junit::render(&[sample::passed(), sample::failed(), skipped, unsound]).unwrap());
+    let skipped = Report {
+        verdict: Verdict::Skipped {
+            reason: "no netem here".into(),
+        },
+        findings: Vec::new(),
+        ..sample::passed()
+    };
+    let unsound = Report {
+        verdict: Verdict::Infrastructure {
+            what: "QEMU died".into(),
+        },
+        findings: Vec::new(),
+        ..sample::passed()
+    };
+    insta::assert_snapshot!(
+        junit::render(&[sample::passed(), sample::failed(), skipped, unsound]).unwrap()
+    );
 }
 
 #[test]
@@ -63,8 +87,15 @@ fn json_reads_back_and_gives_the_same_bytes() {
 #[test]
 fn what_is_no_report_is_refused() {
     assert!(json::parse(b"{}").unwrap_err().contains("no report"));
-    let other = Report { format: 99, ..sample::passed() };
-    assert!(json::parse(&json::render(&other).unwrap()).unwrap_err().contains("format 99"));
+    let other = Report {
+        format: 99,
+        ..sample::passed()
+    };
+    assert!(
+        json::parse(&json::render(&other).unwrap())
+            .unwrap_err()
+            .contains("format 99")
+    );
 }
 
 #[test]
@@ -73,7 +104,8 @@ fn html_is_self_contained_and_says_the_verdict() {
         let page = html::render(&report);
         assert!(page.contains(report.verdict.word()));
         for outside in ["http://", "https://", "src=", "@import", "url("] {
-            let found = page.matches(outside).count() - page.matches("http://www.w3.org/").count() * usize::from(outside == "http://");
+            let found = page.matches(outside).count()
+                - page.matches("http://www.w3.org/").count() * usize::from(outside == "http://");
             assert_eq!(found, 0, "the page fetches something: {outside}");
         }
     }
@@ -81,14 +113,19 @@ fn html_is_self_contained_and_says_the_verdict() {
 
 #[test]
 fn html_escapes_what_a_scenario_says() {
-    let report = Report { title: "<script>alert(1)</script>".into(), ..sample::passed() };
+    let report = Report {
+        title: "<script>alert(1)</script>".into(),
+        ..sample::passed()
+    };
     assert!(!html::render(&report).contains("<script>"));
 }
 
 /// Writes the pages where someone can look at them: `MVPNLAB_SAMPLE_DIR=… cargo test sample_pages`.
 #[test]
 fn sample_pages() {
-    let Some(folder) = std::env::var_os("MVPNLAB_SAMPLE_DIR") else { return };
+    let Some(folder) = std::env::var_os("MVPNLAB_SAMPLE_DIR") else {
+        return;
+    };
     for report in [sample::passed(), sample::failed()] {
         let file = std::path::Path::new(&folder).join(format!("{}.html", report.verdict.word()));
         std::fs::write(file, html::render(&report)).unwrap();

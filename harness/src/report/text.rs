@@ -46,10 +46,18 @@ impl Paint {
 /// One run, in full.
 pub fn render(report: &Report, paint: Paint) -> String {
     let mut out = String::new();
-    let fault = report.fault.as_ref().map_or(String::new(), |name| format!(", planted fault {name}"));
+    let fault = report
+        .fault
+        .as_ref()
+        .map_or(String::new(), |name| format!(", planted fault {name}"));
     let head = format!("{}: {}", report.scenario, report.title);
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{} (seed {}{fault})", paint.with("1", &head), report.seed);
+    let _ = writeln!(
+        out,
+        "{} (seed {}{fault})",
+        paint.with("1", &head),
+        report.seed
+    );
     if !report.pairs.is_empty() {
         let _ = writeln!(out, "\n{}", pair_table(&report.pairs));
     }
@@ -60,12 +68,21 @@ pub fn render(report: &Report, paint: Paint) -> String {
     for finding in &report.findings {
         let (mark, note) = match &finding.outcome {
             Outcome::Held => (paint.with("32", "held  "), String::new()),
-            Outcome::Failed { reason } => (paint.with("31", "FAILED"), format!("\n{}", indent(reason))),
+            Outcome::Failed { reason } => {
+                (paint.with("31", "FAILED"), format!("\n{}", indent(reason)))
+            }
         };
-        let alarm = or_none(finding.false_alarm, |p| format!(", false alarm {}", probability(p)));
+        let alarm = or_none(finding.false_alarm, |p| {
+            format!(", false alarm {}", probability(p))
+        });
         let alarm = if alarm == NONE { String::new() } else { alarm };
         let judged = count(finding.judged);
-        let _ = writeln!(out, "  {mark} {}: {} ({judged} judged{alarm}){note}", finding.title(), finding.expected);
+        let _ = writeln!(
+            out,
+            "  {mark} {}: {} ({judged} judged{alarm}){note}",
+            finding.title(),
+            finding.expected
+        );
     }
     let _ = writeln!(out, "\n{}{}", paint.verdict(&report.verdict), tail(report));
     out
@@ -79,24 +96,47 @@ fn tail(report: &Report) -> String {
             report.findings.len(),
             probability(report.false_alarm_total)
         ),
-        Verdict::Fail { reasons } => format!(": {} of {} expectations failed", reasons.len(), report.findings.len()),
-        Verdict::Infrastructure { what } => format!(": nothing can be said of the monitor\n{}", indent(what)),
+        Verdict::Fail { reasons } => format!(
+            ": {} of {} expectations failed",
+            reasons.len(),
+            report.findings.len()
+        ),
+        Verdict::Infrastructure { what } => {
+            format!(": nothing can be said of the monitor\n{}", indent(what))
+        }
         Verdict::Skipped { reason } => format!(": {reason}"),
     }
 }
 
 fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("         {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("         {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn pair_table(pairs: &[Pair]) -> String {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
-    table.load_style(TableStyle::new().top_border(rule).header_separator(rule).bottom_border(rule));
+    table.load_style(
+        TableStyle::new()
+            .top_border(rule)
+            .header_separator(rule)
+            .bottom_border(rule),
+    );
     let many_tasks = pairs.iter().any(|pair| pair.task != pairs[0].task);
     let head = [
-        "pair", "induced\nloss", "true\nloss", "measured\nloss", "induced\ndelay", "true\ndelay", "measured\ndelay",
-        "sent", "lost\ntrue/meas.", "dup.\ntrue/meas.", "reord.\ntrue/meas.",
+        "pair",
+        "induced\nloss",
+        "true\nloss",
+        "measured\nloss",
+        "induced\ndelay",
+        "true\ndelay",
+        "measured\ndelay",
+        "sent",
+        "lost\ntrue/meas.",
+        "dup.\ntrue/meas.",
+        "reord.\ntrue/meas.",
     ];
     table.set_header(head.map(Cell::new));
     for index in 1..head.len() {
@@ -116,9 +156,15 @@ fn pair_table(pairs: &[Pair]) -> String {
 }
 
 fn row(pair: &Pair, name_task: bool) -> Vec<String> {
-    let task = if name_task { format!("{}: ", pair.task) } else { String::new() };
+    let task = if name_task {
+        format!("{}: ", pair.task)
+    } else {
+        String::new()
+    };
     let measured = pair.measured.as_ref();
-    let both = |truth: u64, claimed: Option<u64>| format!("{truth}/{}", or_none(claimed, |n| n.to_string()));
+    let both = |truth: u64, claimed: Option<u64>| {
+        format!("{truth}/{}", or_none(claimed, |n| n.to_string()))
+    };
     vec![
         format!("{task}{} → {}", pair.sender, pair.receiver),
         or_none(pair.induced.loss, percent),
@@ -149,7 +195,9 @@ fn shown(pairs: &[Pair]) -> Vec<&Pair> {
 
 /// How many losses the claim is off by; a pair not spoken of is off by all its probes.
 fn lost_error(pair: &Pair) -> u64 {
-    pair.measured.as_ref().map_or(pair.truth.sent, |m| m.lost.abs_diff(pair.truth.lost))
+    pair.measured
+        .as_ref()
+        .map_or(pair.truth.sent, |m| m.lost.abs_diff(pair.truth.lost))
 }
 
 fn summary(pairs: &[Pair], shown: usize) -> String {
@@ -168,28 +216,56 @@ fn summary(pairs: &[Pair], shown: usize) -> String {
 fn losses(report: &Report) -> Vec<String> {
     let mut losses: Vec<_> = report.losses.iter().collect();
     losses.sort_by(|a, b| b.probes.cmp(&a.probes).then(a.cmp(b)));
-    let listed: Vec<String> =
-        losses.iter().take(6).map(|loss| format!("{} {} at {}", count(loss.probes), loss.cause, loss.place)).collect();
+    let listed: Vec<String> = losses
+        .iter()
+        .take(6)
+        .map(|loss| format!("{} {} at {}", count(loss.probes), loss.cause, loss.place))
+        .collect();
     match (listed.is_empty(), losses.len() > listed.len()) {
         (true, _) => Vec::new(),
         (false, false) => vec![format!("Lost probe copies: {}.", listed.join(", "))],
-        (false, true) => vec![format!("Lost probe copies: {}, and {} more places.", listed.join(", "), losses.len() - listed.len())],
+        (false, true) => vec![format!(
+            "Lost probe copies: {}, and {} more places.",
+            listed.join(", "),
+            losses.len() - listed.len()
+        )],
     }
 }
 
 /// One line a run: for progress and the end of a suite.
 pub fn line(report: &Report, paint: Paint) -> String {
-    let first = report.verdict.reasons().first().map_or(String::new(), |reason| {
-        format!("  {}", reason.lines().next().unwrap_or_default())
-    });
-    format!("{:<14} {}{first}", paint.verdict(&report.verdict), report.label())
+    let first = report
+        .verdict
+        .reasons()
+        .first()
+        .map_or(String::new(), |reason| {
+            format!("  {}", reason.lines().next().unwrap_or_default())
+        });
+    format!(
+        "{:<14} {}{first}",
+        paint.verdict(&report.verdict),
+        report.label()
+    )
 }
 
 /// How many runs came to which verdict.
 pub fn totals(reports: &[Report]) -> String {
     let words = ["pass", "fail", "infrastructure", "skipped"];
-    let count = |word: &str| reports.iter().filter(|report| report.verdict.word() == word).count();
-    let parts: Vec<String> = words.iter().map(|word| format!("{} {word}", count(word))).collect();
+    let count = |word: &str| {
+        reports
+            .iter()
+            .filter(|report| report.verdict.word() == word)
+            .count()
+    };
+    let parts: Vec<String> = words
+        .iter()
+        .map(|word| format!("{} {word}", count(word)))
+        .collect();
     let alarm: f64 = reports.iter().map(|report| report.false_alarm_total).sum();
-    format!("{} runs: {}; false-alarm probability of all together at most {}", reports.len(), parts.join(", "), probability(alarm))
+    format!(
+        "{} runs: {}; false-alarm probability of all together at most {}",
+        reports.len(),
+        parts.join(", "),
+        probability(alarm)
+    )
 }

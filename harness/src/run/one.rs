@@ -22,12 +22,18 @@ impl Ran {
     /// Judges what the lab observed. The truth must agree with itself before the monitor is looked at.
     pub fn judged(labs: &Labs, case: &Case, seed: u64, observation: Files) -> Self {
         let report = judge(labs, case, seed, &observation);
-        Self { report, observation: Some(observation) }
+        Self {
+            report,
+            observation: Some(observation),
+        }
     }
 
     /// A run that gave no observation.
     pub fn unjudged(labs: &Labs, case: &Case, seed: u64, verdict: Verdict) -> Self {
-        Self { report: bare(labs, case, seed, verdict), observation: None }
+        Self {
+            report: bare(labs, case, seed, verdict),
+            observation: None,
+        }
     }
 
     /// Frees what is no longer needed.
@@ -52,7 +58,16 @@ fn judge(labs: &Labs, case: &Case, seed: u64, files: &Files) -> Report {
     };
     let claims = match Claims::of(files) {
         Ok(claims) => claims,
-        Err(error) => return bare(labs, case, seed, Verdict::Fail { reasons: vec![error.to_string()] }),
+        Err(error) => {
+            return bare(
+                labs,
+                case,
+                seed,
+                Verdict::Fail {
+                    reasons: vec![error.to_string()],
+                },
+            );
+        }
     };
     if let Some(what) = wrong_fault(labs.fault(), &claims) {
         return unsound(what);

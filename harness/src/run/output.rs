@@ -37,7 +37,10 @@ impl OutputError {
     fn io(path: &Path, source: std::io::Error) -> Self {
         match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(path.into()),
-            _ => Self::Io { path: path.into(), source },
+            _ => Self::Io {
+                path: path.into(),
+                source,
+            },
         }
     }
 }
@@ -57,33 +60,54 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
 pub fn write_report(folder: &Path, report: &Report) -> Result<(), OutputError> {
     write(&folder.join("report.json"), &to_json(report)?)?;
     write(&folder.join("report.html"), html::render(report).as_bytes())?;
-    write(&folder.join("junit.xml"), to_junit(std::slice::from_ref(report))?.as_bytes())
+    write(
+        &folder.join("junit.xml"),
+        to_junit(std::slice::from_ref(report))?.as_bytes(),
+    )
 }
 
 /// The bytes of `report.json`.
 pub fn to_json(report: &Report) -> Result<Vec<u8>, OutputError> {
-    json::render(report).map_err(|error| OutputError::Render { what: "report.json", message: error.to_string() })
+    json::render(report).map_err(|error| OutputError::Render {
+        what: "report.json",
+        message: error.to_string(),
+    })
 }
 
 /// JUnit XML of these runs.
 pub fn to_junit(reports: &[Report]) -> Result<String, OutputError> {
-    junit::render(reports).map_err(|error| OutputError::Render { what: "JUnit XML", message: error.to_string() })
+    junit::render(reports).map_err(|error| OutputError::Render {
+        what: "JUnit XML",
+        message: error.to_string(),
+    })
 }
 
 /// What `--keep` keeps: everything the lab handed back, the taps as pcapng per link.
 pub fn write_kept(folder: &Path, observation: &Files) -> Result<(), OutputError> {
-    for (name, bytes) in observation.iter().filter(|(name, _)| name.as_str() != file::TAPS) {
+    for (name, bytes) in observation
+        .iter()
+        .filter(|(name, _)| name.as_str() != file::TAPS)
+    {
         write(&folder.join(name), bytes)?;
     }
-    let captures = captures(observation).map_err(|message| OutputError::Render { what: "the captures", message })?;
-    captures.iter().try_for_each(|(name, bytes)| write(&folder.join("captures").join(name), bytes))
+    let captures = captures(observation).map_err(|message| OutputError::Render {
+        what: "the captures",
+        message,
+    })?;
+    captures
+        .iter()
+        .try_for_each(|(name, bytes)| write(&folder.join("captures").join(name), bytes))
 }
 
 /// The taps per link, for Wireshark and its kin.
 fn captures(observation: &Files) -> Result<Files, String> {
     let missing = |name: &str| format!("the observation has no {name}");
-    let taps = observation.get(file::TAPS).ok_or_else(|| missing(file::TAPS))?;
-    let plan = observation.get(file::PLAN).ok_or_else(|| missing(file::PLAN))?;
+    let taps = observation
+        .get(file::TAPS)
+        .ok_or_else(|| missing(file::TAPS))?;
+    let plan = observation
+        .get(file::PLAN)
+        .ok_or_else(|| missing(file::PLAN))?;
     let plan = serde_json::from_slice(plan).map_err(|error| error.to_string())?;
     pcapng::export(taps, &plan).map_err(|error| error.to_string())
 }
@@ -99,7 +123,9 @@ pub fn probe(folder: &Path) -> Result<(), OutputError> {
 pub fn print(text: &str) -> Result<(), OutputError> {
     use std::io::Write as _;
     match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError::io(Path::new("standard output"), error)),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(OutputError::io(Path::new("standard output"), error))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -33,21 +33,40 @@ pub struct Setup {
 impl Setup {
     /// Finds and reads the monitor under test. The error is for the user.
     pub fn of(labs: &cli::Labs, fault: Option<&str>) -> Result<Self, String> {
-        let own = std::env::current_exe().map_err(|error| format!("cannot find our own executable: {error}"))?;
-        let path = labs.monitor.clone().unwrap_or_else(|| own.with_file_name("vmscope"));
+        let own = std::env::current_exe()
+            .map_err(|error| format!("cannot find our own executable: {error}"))?;
+        let path = labs
+            .monitor
+            .clone()
+            .unwrap_or_else(|| own.with_file_name("vmscope"));
         let monitor = fs::read(&path).map_err(|error| {
             format!("cannot read the monitor {}: {error}; build it with `cargo build -p vmscope`, or name it with --monitor", path.display())
         })?;
-        let own = fs::read(&own).map_err(|error| format!("cannot read our own executable {}: {error}", own.display()))?;
-        let built = Built { image: String::new(), mvpnlab: sha256(&own), monitor: sha256(&monitor) };
+        let own = fs::read(&own).map_err(|error| {
+            format!("cannot read our own executable {}: {error}", own.display())
+        })?;
+        let built = Built {
+            image: String::new(),
+            mvpnlab: sha256(&own),
+            monitor: sha256(&monitor),
+        };
         let start = if labs.cold { Start::Cold } else { Start::Warm };
-        Ok(Self { monitor: path, built, fault: fault.map(str::to_owned), start, native: labs.native })
+        Ok(Self {
+            monitor: path,
+            built,
+            fault: fault.map(str::to_owned),
+            start,
+            native: labs.native,
+        })
     }
 }
 
 /// SHA-256, lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Where labs run, or why they cannot.
@@ -69,10 +88,13 @@ impl<'a> Labs<'a> {
     pub fn open(setup: &'a Setup, progress: &Progress) -> Self {
         let place = match setup.native {
             true => Native::open().map(Place::Native),
-            false => Sealed::open(&mut |line| progress.line("image", line)).map(|sealed| Place::Sealed(Box::new(sealed))),
+            false => Sealed::open(&mut |line| progress.line("image", line))
+                .map(|sealed| Place::Sealed(Box::new(sealed))),
         };
         let place = place.unwrap_or_else(|error| match error {
-            PlaceError::NativeMissing(_) => Place::Missing(Verdict::Skipped { reason: error.to_string() }),
+            PlaceError::NativeMissing(_) => Place::Missing(Verdict::Skipped {
+                reason: error.to_string(),
+            }),
             other => Place::Missing(unsound(&other)),
         });
         let image = match &place {
@@ -80,7 +102,14 @@ impl<'a> Labs<'a> {
             Place::Native(_) => "native".into(),
             Place::Missing(_) => String::new(),
         };
-        Self { setup, built: Built { image, ..setup.built.clone() }, place }
+        Self {
+            setup,
+            built: Built {
+                image,
+                ..setup.built.clone()
+            },
+            place,
+        }
     }
 
     /// What ran, for reports.
@@ -116,13 +145,19 @@ impl<'a> Labs<'a> {
             memory_mib: case.scenario.memory_mib,
         };
         match &self.place {
-            Place::Sealed(sealed) => sealed.execute(&execution, log).map_err(|error| unsound(&error)),
-            Place::Native(native) => native.execute(&execution, log).map_err(|error| unsound(&error)),
+            Place::Sealed(sealed) => sealed
+                .execute(&execution, log)
+                .map_err(|error| unsound(&error)),
+            Place::Native(native) => native
+                .execute(&execution, log)
+                .map_err(|error| unsound(&error)),
             Place::Missing(verdict) => Err(verdict.clone()),
         }
     }
 }
 
 fn unsound(error: &PlaceError) -> Verdict {
-    Verdict::Infrastructure { what: error.to_string() }
+    Verdict::Infrastructure {
+        what: error.to_string(),
+    }
 }

@@ -20,7 +20,10 @@ impl Progress {
             Color::Auto if terminal && std::env::var_os("NO_COLOR").is_none() => text::Paint::Ansi,
             Color::Auto | Color::Never => text::Paint::Plain,
         };
-        Self { stdout: paint(std::io::stdout().is_terminal()), stderr: paint(std::io::stderr().is_terminal()) }
+        Self {
+            stdout: paint(std::io::stdout().is_terminal()),
+            stderr: paint(std::io::stderr().is_terminal()),
+        }
     }
 
     /// How standard output may be coloured.
@@ -36,6 +39,10 @@ impl Progress {
 
     /// A run is over.
     pub fn done(&self, report: &Report) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", text::line(report, self.stderr));
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "{}",
+            text::line(report, self.stderr)
+        );
     }
 }

@@ -33,8 +33,18 @@ impl Case {
         let shown = file.display().to_string();
         let scenario = Scenario::parse(&shown, &text).map_err(|error| error.to_string())?;
         let plan = Plan::of(&scenario);
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, folder, text, scenario, plan })
+        let name = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Ok(Self {
+            name,
+            folder,
+            text,
+            scenario,
+            plan,
+        })
     }
 }
 
@@ -62,17 +72,25 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Case>, String> {
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(cases) } else { Err(errors.join("\n")) }
+    if errors.is_empty() {
+        Ok(cases)
+    } else {
+        Err(errors.join("\n"))
+    }
 }
 
 fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("cannot read the scenario {}: {error}", file.display()))
+    fs::read_to_string(file)
+        .map_err(|error| format!("cannot read the scenario {}: {error}", file.display()))
 }
 
 /// The scenario files at or below a path, each with the folder of its results.
 fn find(path: &Path) -> Result<Vec<(PathBuf, PathBuf)>, String> {
     let cannot = |error: std::io::Error| {
-        format!("cannot open {}: {error}; name a scenario file or a folder of them", path.display())
+        format!(
+            "cannot open {}: {error}; name a scenario file or a folder of them",
+            path.display()
+        )
     };
     if !fs::metadata(path).map_err(cannot)?.is_dir() {
         let folder = path.file_stem().unwrap_or_default().into();
@@ -81,7 +99,10 @@ fn find(path: &Path) -> Result<Vec<(PathBuf, PathBuf)>, String> {
     let mut found = Vec::new();
     walk(path, Path::new(""), &mut found).map_err(cannot)?;
     match found.is_empty() {
-        true => Err(format!("there is no scenario (*.toml) in {}", path.display())),
+        true => Err(format!(
+            "there is no scenario (*.toml) in {}",
+            path.display()
+        )),
         false => Ok(found),
     }
 }
@@ -92,8 +113,13 @@ fn walk(folder: &Path, below: &Path, found: &mut Vec<(PathBuf, PathBuf)>) -> std
         let (path, name) = (entry.path(), entry.file_name());
         if entry.file_type()?.is_dir() {
             walk(&path, &below.join(&name), found)?;
-        } else if path.extension().is_some_and(|e| e == "toml") && !NOT_SCENARIOS.iter().any(|n| name == *n) {
-            found.push((path.clone(), below.join(path.file_stem().unwrap_or_default())));
+        } else if path.extension().is_some_and(|e| e == "toml")
+            && !NOT_SCENARIOS.iter().any(|n| name == *n)
+        {
+            found.push((
+                path.clone(),
+                below.join(path.file_stem().unwrap_or_default()),
+            ));
         }
     }
     Ok(())
@@ -118,7 +144,11 @@ pub fn jobs<'a>(cases: &'a [Case], seeds: &[u64], shard: Option<Shard>) -> Vec<J
         _ => case.folder.join(format!("seed-{seed}")),
     };
     let all = cases.iter().flat_map(|case| {
-        seeds.iter().map(move |&seed| Job { case, seed, folder: folder(case, seed) })
+        seeds.iter().map(move |&seed| Job {
+            case,
+            seed,
+            folder: folder(case, seed),
+        })
     });
     match shard {
         None => all.collect(),

@@ -15,13 +15,16 @@ pub fn scenarios() -> PathBuf {
 /// Cargo's target folder: where the tested executable lies, one up.
 pub fn target() -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_mvpnlab")).parent();
-    profile.and_then(Path::parent).map_or_else(|| "target".into(), Path::to_owned)
+    profile
+        .and_then(Path::parent)
+        .map_or_else(|| "target".into(), Path::to_owned)
 }
 
 /// All scenario files, in order.
 pub fn discover(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             files.extend(discover(&path));
@@ -34,7 +37,8 @@ pub fn discover(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn is_catalogue(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "requirements.toml" || name == "faults.toml")
+    path.file_name()
+        .is_some_and(|name| name == "requirements.toml" || name == "faults.toml")
 }
 
 /// Runs `mvpnlab`; the error is all it said.
@@ -48,5 +52,10 @@ pub fn run(args: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Err(format!("{}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr)))
+    Err(format!(
+        "{}\n{}\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    ))
 }

@@ -10,12 +10,18 @@ const NS_PER_S: u64 = 1_000_000_000;
 /// Loss over time of a task, in whole seconds a bucket; nothing where no probe was counted.
 pub(super) fn series(facts: &Facts, task: &str) -> Option<Series> {
     let copies = counted(facts, task);
-    let length = facts.timeline.end_ns.saturating_sub(facts.timeline.start_ns).max(1);
+    let length = facts
+        .timeline
+        .end_ns
+        .saturating_sub(facts.timeline.start_ns)
+        .max(1);
     let bucket_ns = length.div_ceil(BUCKETS).div_ceil(NS_PER_S) * NS_PER_S;
     let mut buckets = vec![Bucket::default(); length.div_ceil(bucket_ns) as usize];
     for both in &copies {
         let at = both.sent_ns().saturating_sub(facts.timeline.start_ns) / bucket_ns;
-        let Some(bucket) = buckets.get_mut(at as usize) else { continue };
+        let Some(bucket) = buckets.get_mut(at as usize) else {
+            continue;
+        };
         if let Some(copy) = both.truth {
             bucket.expected += 1;
             bucket.lost_true += u64::from(copy.lost());
@@ -25,17 +31,29 @@ pub(super) fn series(facts: &Facts, task: &str) -> Option<Series> {
             bucket.lost_measured += u64::from(claim.lost);
         }
     }
-    (!copies.is_empty()).then(|| Series { task: task.into(), bucket_ns, buckets })
+    (!copies.is_empty()).then(|| Series {
+        task: task.into(),
+        bucket_ns,
+        buckets,
+    })
 }
 
 /// Delays of a task in equal bins from the least to the greatest; nothing where no probe arrived.
 pub(super) fn delays(facts: &Facts, task: &str) -> Option<DelayHistogram> {
     let copies = counted(facts, task);
-    let truth: Vec<i64> = copies.iter().filter_map(|both| both.truth?.delay_ns()).collect();
-    let measured: Vec<i64> = copies.iter().filter_map(|both| both.claim?.delay_ns()).collect();
-    let from_ns = *truth.iter().chain(&measured).min()?;
-    let to_ns = *truth.iter().chain(&measured).max()?;
-    let bin_ns = ((to_ns - from_ns) / BINS as i64 + 1).max(1);
+    let truth: Vec<i64> = copies
+        .iter()
+        .filter_map(|both| both.truth?.delay_ns())
+        .collect();
+    let measured: Vec<i64> = copies
+        .iter()
+        .filter_map(|both| both.claim?.delay_ns())
+        .collect();
+    let least = *truth.iter().chain(&measured).min()?;
+    let greatest = *truth.iter().chain(&measured).max()?;
+    // An empty bin at either end, so that nothing is drawn on the chart's edge.
+    let bin_ns = (greatest - least) / (BINS as i64 - 2) + 1;
+    let from_ns = least - bin_ns;
     let fill = |delays: &[i64]| {
         let mut bins = vec![0; BINS];
         for delay in delays {
@@ -44,7 +62,13 @@ pub(super) fn delays(facts: &Facts, task: &str) -> Option<DelayHistogram> {
         }
         bins
     };
-    Some(DelayHistogram { task: task.into(), from_ns, bin_ns, truth: fill(&truth), measured: fill(&measured) })
+    Some(DelayHistogram {
+        task: task.into(),
+        from_ns,
+        bin_ns,
+        truth: fill(&truth),
+        measured: fill(&measured),
+    })
 }
 
 fn counted<'a>(facts: &'a Facts, task: &str) -> Vec<Both<'a>> {

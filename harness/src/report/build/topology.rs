@@ -10,16 +10,35 @@ use crate::run::suite::Case;
 pub(super) fn of(case: &Case) -> Topology {
     let scenario = &case.scenario;
     let mvpns = |node: &str| {
-        scenario.mvpns.iter().filter(|(_, mvpn)| mvpn.sites.contains_key(node)).map(|(name, _)| name.clone()).collect()
+        scenario
+            .mvpns
+            .iter()
+            .filter(|(_, mvpn)| mvpn.sites.contains_key(node))
+            .map(|(name, _)| name.clone())
+            .collect()
     };
-    let nodes = scenario.nodes.iter().map(|(name, node)| Node { name: name.clone(), role: role(node.role).into(), mvpns: mvpns(name) });
+    let nodes = scenario.nodes.iter().map(|(name, node)| Node {
+        name: name.clone(),
+        role: role(node.role).into(),
+        mvpns: mvpns(name),
+    });
     let links = scenario.links.iter().filter_map(|link| {
         let (a, b) = link.nodes()?;
         let towards = |node: &str| Direction {
-            impairment: link.impair_to.get(node).or(link.impair.as_ref()).map(words).unwrap_or_default(),
+            impairment: link
+                .impair_to
+                .get(node)
+                .or(link.impair.as_ref())
+                .map(words)
+                .unwrap_or_default(),
             ..Direction::default()
         };
-        Some(Link { a: a.into(), b: b.into(), to_b: towards(b), to_a: towards(a) })
+        Some(Link {
+            a: a.into(),
+            b: b.into(),
+            to_b: towards(b),
+            to_a: towards(a),
+        })
     });
     let tunnels = case.plan.tunnels.iter().map(|tunnel| Tunnel {
         name: tunnel.name.clone(),
@@ -31,7 +50,11 @@ pub(super) fn of(case: &Case) -> Topology {
             .map(|impaired| words(&impaired.impair))
             .unwrap_or_default(),
     });
-    Topology { nodes: nodes.collect(), links: links.collect(), tunnels: tunnels.collect() }
+    Topology {
+        nodes: nodes.collect(),
+        links: links.collect(),
+        tunnels: tunnels.collect(),
+    }
 }
 
 /// Adds how many packets each direction of each link carried.
@@ -65,7 +88,18 @@ fn role(role: Role) -> &'static str {
 
 /// An impairment as it is written on a link: `30ms ±5ms, loss 3%`.
 pub fn words(impairment: &Impairment) -> String {
-    let Impairment { delay, jitter, distribution, loss, burst, duplicate, reorder, corrupt, rate, queue_packets } = impairment;
+    let Impairment {
+        delay,
+        jitter,
+        distribution,
+        loss,
+        burst,
+        duplicate,
+        reorder,
+        corrupt,
+        rate,
+        queue_packets,
+    } = impairment;
     let shape = |text: String| match distribution {
         Some(distribution) => format!("{text} {}", format!("{distribution:?}").to_lowercase()),
         None => text,

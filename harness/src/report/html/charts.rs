@@ -27,11 +27,21 @@ pub fn section(report: &Report) -> Markup {
     let charts = report
         .series
         .iter()
-        .map(|series| (format!("Loss over time: {}", series.task), chart(|area| loss(area, series, &report.events))))
+        .map(|series| {
+            (
+                format!("Loss over time: {}", series.task),
+                chart(|area| loss(area, series, &report.events)),
+            )
+        })
         .chain(report.delays.iter().map(|histogram| {
-            (format!("One-way delay, tunnels included: {}", histogram.task), chart(|area| delay(area, histogram)))
+            (
+                format!("One-way delay, tunnels included: {}", histogram.task),
+                chart(|area| delay(area, histogram)),
+            )
         }));
-    let charts: Vec<(String, String)> = charts.filter_map(|(title, svg)| Some((title, svg?))).collect();
+    let charts: Vec<(String, String)> = charts
+        .filter_map(|(title, svg)| Some((title, svg?)))
+        .collect();
     html! {
         @if !charts.is_empty() {
             div.charts { @for (title, svg) in charts {
@@ -51,7 +61,9 @@ fn legend() -> Markup {
 }
 
 /// An SVG, or nothing where there is nothing to draw.
-fn chart(draw: impl FnOnce(&DrawingArea<SVGBackend, plotters::coord::Shift>) -> Drawn) -> Option<String> {
+fn chart(
+    draw: impl FnOnce(&DrawingArea<SVGBackend, plotters::coord::Shift>) -> Drawn,
+) -> Option<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -69,13 +81,34 @@ fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
 
-fn loss(area: &DrawingArea<SVGBackend, plotters::coord::Shift>, series: &Series, events: &[EventDone]) -> Drawn {
+fn loss(
+    area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
+    series: &Series,
+    events: &[EventDone],
+) -> Drawn {
     let width = seconds(series.bucket_ns);
     let end = width * series.buckets.len() as f64;
-    let share = |lost: u64, of: u64| if of > 0 { 100.0 * lost as f64 / of as f64 } else { 0.0 };
-    let truth: Vec<f64> = series.buckets.iter().map(|b| share(b.lost_true, b.expected)).collect();
-    let claim: Vec<f64> = series.buckets.iter().map(|b| share(b.lost_measured, b.logged)).collect();
-    let top = truth.iter().chain(&claim).fold(0.0, |top, value| value.max(top));
+    let share = |lost: u64, of: u64| {
+        if of > 0 {
+            100.0 * lost as f64 / of as f64
+        } else {
+            0.0
+        }
+    };
+    let truth: Vec<f64> = series
+        .buckets
+        .iter()
+        .map(|b| share(b.lost_true, b.expected))
+        .collect();
+    let claim: Vec<f64> = series
+        .buckets
+        .iter()
+        .map(|b| share(b.lost_measured, b.logged))
+        .collect();
+    let top = truth
+        .iter()
+        .chain(&claim)
+        .fold(0.0, |top, value| value.max(top));
     let top = if top > 0.0 { top * 1.15 } else { 1.0 };
     let mut chart = ChartBuilder::on(area)
         .margin(6)
@@ -95,23 +128,46 @@ fn loss(area: &DrawingArea<SVGBackend, plotters::coord::Shift>, series: &Series,
         .draw()?;
     for event in events {
         let x = seconds(event.at_ns);
-        chart.draw_series(DashedLineSeries::new([(x, 0.0), (x, top)], 3, 4, QUIET.stroke_width(1)))?;
+        chart.draw_series(DashedLineSeries::new(
+            [(x, 0.0), (x, top)],
+            3,
+            4,
+            QUIET.stroke_width(1),
+        ))?;
     }
-    chart.draw_series(AreaSeries::new(steps(&truth, width), 0.0, TRUTH.mix(0.25)).border_style(TRUTH.stroke_width(2)))?;
-    chart.draw_series(DashedLineSeries::new(steps(&claim, width), 6, 4, CLAIM.stroke_width(2)))?;
+    chart.draw_series(
+        AreaSeries::new(steps(&truth, width), 0.0, TRUTH.mix(0.25))
+            .border_style(TRUTH.stroke_width(2)),
+    )?;
+    chart.draw_series(DashedLineSeries::new(
+        steps(&claim, width),
+        6,
+        4,
+        CLAIM.stroke_width(2),
+    ))?;
     Ok(())
 }
 
 /// A value for each bucket as a staircase.
 fn steps(values: &[f64], width: f64) -> Vec<(f64, f64)> {
-    let stair = |(i, value): (usize, &f64)| [(i as f64 * width, *value), ((i + 1) as f64 * width, *value)];
+    let stair =
+        |(i, value): (usize, &f64)| [(i as f64 * width, *value), ((i + 1) as f64 * width, *value)];
     values.iter().enumerate().flat_map(stair).collect()
 }
 
-fn delay(area: &DrawingArea<SVGBackend, plotters::coord::Shift>, histogram: &DelayHistogram) -> Drawn {
+fn delay(
+    area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
+    histogram: &DelayHistogram,
+) -> Drawn {
     let edge = |i: usize| (histogram.from_ns as f64 + histogram.bin_ns as f64 * i as f64) / 1e6;
     let bins = histogram.truth.len().max(histogram.measured.len());
-    let top = histogram.truth.iter().chain(&histogram.measured).max().copied().unwrap_or(0);
+    let top = histogram
+        .truth
+        .iter()
+        .chain(&histogram.measured)
+        .max()
+        .copied()
+        .unwrap_or(0);
     if bins == 0 || top == 0 {
         return Err("no delays".into());
     }
@@ -133,10 +189,17 @@ fn delay(area: &DrawingArea<SVGBackend, plotters::coord::Shift>, histogram: &Del
         .y_labels(5)
         .draw()?;
     let filled = histogram.truth.iter().enumerate().map(|(i, &n)| {
-        Rectangle::new([(edge(i), 0.0), (edge(i + 1), n as f64)], TRUTH.mix(0.35).filled())
+        Rectangle::new(
+            [(edge(i), 0.0), (edge(i + 1), n as f64)],
+            TRUTH.mix(0.35).filled(),
+        )
     });
     chart.draw_series(filled)?;
-    let outline = histogram.measured.iter().enumerate().flat_map(|(i, &n)| [(edge(i), n as f64), (edge(i + 1), n as f64)]);
+    let outline = histogram
+        .measured
+        .iter()
+        .enumerate()
+        .flat_map(|(i, &n)| [(edge(i), n as f64), (edge(i + 1), n as f64)]);
     chart.draw_series(LineSeries::new(outline, CLAIM.stroke_width(2)))?;
     Ok(())
 }

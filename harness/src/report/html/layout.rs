@@ -60,13 +60,20 @@ fn majorized(i: usize, at: &[(f64, f64)], distance: &[Vec<f64>]) -> (f64, f64) {
         y += weight * (other.1 + scale * dy);
         weights += weight;
     }
-    if weights > 0.0 { (x / weights, y / weights) } else { at[i] }
+    if weights > 0.0 {
+        (x / weights, y / weights)
+    } else {
+        at[i]
+    }
 }
 
 /// Turned so that the longest extent lies flat.
 fn turned(at: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let n = at.len().max(1) as f64;
-    let (mx, my) = (at.iter().map(|p| p.0).sum::<f64>() / n, at.iter().map(|p| p.1).sum::<f64>() / n);
+    let (mx, my) = (
+        at.iter().map(|p| p.0).sum::<f64>() / n,
+        at.iter().map(|p| p.1).sum::<f64>() / n,
+    );
     let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
     for (x, y) in &at {
         xx += (x - mx).powi(2);
@@ -74,13 +81,22 @@ fn turned(at: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         yy += (y - my).powi(2);
     }
     let (sin, cos) = (0.5 * (2.0 * xy).atan2(xx - yy)).sin_cos();
-    at.into_iter().map(|(x, y)| ((x - mx) * cos + (y - my) * sin, (y - my) * cos - (x - mx) * sin)).collect()
+    at.into_iter()
+        .map(|(x, y)| {
+            (
+                (x - mx) * cos + (y - my) * sin,
+                (y - my) * cos - (x - mx) * sin,
+            )
+        })
+        .collect()
 }
 
 /// Scaled to the width of 1, true to shape unless that would be too high.
 fn fit(at: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let range = |values: Vec<f64>| {
-        let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        let (low, high) = values
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
         (low, high - low)
     };
     let (left, width) = range(at.iter().map(|p| p.0).collect());
@@ -89,7 +105,9 @@ fn fit(at: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         return at.iter().map(|_| (0.5, 0.0)).collect();
     }
     let squeeze = (HEIGHT_MAX * width / height.max(1e-9)).min(1.0);
-    at.into_iter().map(|(x, y)| ((x - left) / width, squeeze * (y - top) / width)).collect()
+    at.into_iter()
+        .map(|(x, y)| ((x - left) / width, squeeze * (y - top) / width))
+        .collect()
 }
 
 #[cfg(test)]
@@ -103,7 +121,10 @@ mod tests {
         let gap = |i: usize, j: usize| (at[i].0 - at[j].0).hypot(at[i].1 - at[j].1);
         assert!(gap(0, 1) < gap(0, 2) && gap(0, 2) < gap(0, 3), "{at:?}");
         assert_eq!(at, place(4, &chain));
-        assert!(at.iter().all(|p| (0.0..=1.0).contains(&p.0) && (0.0..=HEIGHT_MAX + 1e-9).contains(&p.1)));
+        assert!(
+            at.iter()
+                .all(|p| (0.0..=1.0).contains(&p.0) && (0.0..=HEIGHT_MAX + 1e-9).contains(&p.1))
+        );
     }
 
     #[test]

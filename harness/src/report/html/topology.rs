@@ -14,19 +14,39 @@ const MARGIN_Y: f64 = 44.0;
 
 /// The drawing.
 pub fn draw(topology: &Topology) -> Markup {
-    let index: BTreeMap<&str, usize> = topology.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();
+    let index: BTreeMap<&str, usize> = topology
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(i, n)| (n.name.as_str(), i))
+        .collect();
     let edges: Vec<(usize, usize, f64)> = topology
         .links
         .iter()
-        .filter_map(|link| Some((*index.get(link.a.as_str())?, *index.get(link.b.as_str())?, length(topology, link))))
+        .filter_map(|link| {
+            Some((
+                *index.get(link.a.as_str())?,
+                *index.get(link.b.as_str())?,
+                length(topology, link),
+            ))
+        })
         .collect();
     let at: Vec<(f64, f64)> = layout::place(topology.nodes.len(), &edges)
         .into_iter()
-        .map(|(x, y)| (MARGIN_X + x * (WIDTH - 2.0 * MARGIN_X), MARGIN_Y + y * (WIDTH - 2.0 * MARGIN_X)))
+        .map(|(x, y)| {
+            (
+                MARGIN_X + x * (WIDTH - 2.0 * MARGIN_X),
+                MARGIN_Y + y * (WIDTH - 2.0 * MARGIN_X),
+            )
+        })
         .collect();
     let height = MARGIN_Y + at.iter().fold(0.0, |lowest: f64, (_, y)| lowest.max(*y));
     let ends = topology.links.iter().filter_map(|link| {
-        Some((link, at[*index.get(link.a.as_str())?], at[*index.get(link.b.as_str())?]))
+        Some((
+            link,
+            at[*index.get(link.a.as_str())?],
+            at[*index.get(link.b.as_str())?],
+        ))
     });
     let ends: Vec<_> = ends.collect();
     html! {
@@ -41,7 +61,13 @@ pub fn draw(topology: &Topology) -> Markup {
 
 /// Colours explained.
 pub fn legend() -> Markup {
-    let colours = [("P", "--p"), ("PE", "--pe"), ("CE", "--ce"), ("host", "--host"), ("monitor", "--monitor")];
+    let colours = [
+        ("P", "--p"),
+        ("PE", "--pe"),
+        ("CE", "--ce"),
+        ("host", "--host"),
+        ("monitor", "--monitor"),
+    ];
     html! {
         div.legend {
             @for (name, colour) in colours { span { i style=(format!("background:var({colour})")) {} (name) } }
@@ -53,8 +79,17 @@ pub fn legend() -> Markup {
 
 /// Links inside the backbone are drawn longer than those to customers, hosts and the monitor.
 fn length(topology: &Topology, link: &Link) -> f64 {
-    let backbone = |name: &str| topology.nodes.iter().any(|n| n.name == name && matches!(n.role.as_str(), "p" | "pe"));
-    if backbone(&link.a) && backbone(&link.b) { 1.3 } else { 0.9 }
+    let backbone = |name: &str| {
+        topology
+            .nodes
+            .iter()
+            .any(|n| n.name == name && matches!(n.role.as_str(), "p" | "pe"))
+    };
+    if backbone(&link.a) && backbone(&link.b) {
+        1.3
+    } else {
+        0.9
+    }
 }
 
 fn lost(direction: &Direction) -> Option<f64> {
@@ -62,8 +97,15 @@ fn lost(direction: &Direction) -> Option<f64> {
 }
 
 fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
-    let worst = [&link.to_a, &link.to_b].into_iter().filter_map(lost).fold(0.0, f64::max);
-    let (colour, width) = if worst > 0.0 { ("var(--bad)", 2.0 + 20.0 * worst.min(0.2)) } else { ("var(--quiet)", 1.6) };
+    let worst = [&link.to_a, &link.to_b]
+        .into_iter()
+        .filter_map(lost)
+        .fold(0.0, f64::max);
+    let (colour, width) = if worst > 0.0 {
+        ("var(--bad)", 2.0 + 20.0 * worst.min(0.2))
+    } else {
+        ("var(--quiet)", 1.6)
+    };
     html! {
         line x1=(px(a.0)) y1=(px(a.1)) x2=(px(b.0)) y2=(px(b.1)) stroke=(colour) stroke-width=(px(width)) {
             title { (link.a) "–" (link.b) }
@@ -73,7 +115,9 @@ fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
 
 /// What is done to each direction, written at the third of the link nearest to where it comes from.
 fn labels(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
-    let same = link.to_a.impairment == link.to_b.impairment && lost(&link.to_a).is_none() && lost(&link.to_b).is_none();
+    let same = link.to_a.impairment == link.to_b.impairment
+        && lost(&link.to_a).is_none()
+        && lost(&link.to_b).is_none();
     let at = |share: f64| (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share);
     html! {
         @if same {
@@ -87,9 +131,16 @@ fn labels(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
 
 fn towards(node: &str, direction: &Direction) -> String {
     let loss = lost(direction).map(|share| format!("lost {}", percent(share)));
-    let parts: Vec<String> =
-        [direction.impairment.clone()].into_iter().filter(|text| !text.is_empty()).chain(loss).collect();
-    if parts.is_empty() { String::new() } else { format!("→{node} {}", parts.join(", ")) }
+    let parts: Vec<String> = [direction.impairment.clone()]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .chain(loss)
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("→{node} {}", parts.join(", "))
+    }
 }
 
 fn label(text: &str, (x, y): (f64, f64)) -> Markup {
@@ -104,16 +155,41 @@ fn label(text: &str, (x, y): (f64, f64)) -> Markup {
 
 /// One arc a router, monitor to router; parallel tunnels are counted.
 fn tunnels(topology: &Topology, index: &BTreeMap<&str, usize>, at: &[(f64, f64)]) -> Vec<Markup> {
-    let Some(monitor) = topology.nodes.iter().position(|node| node.role == "monitor") else { return Vec::new() };
-    let mut routers: Vec<&str> = topology.tunnels.iter().map(|tunnel| tunnel.at.as_str()).collect();
+    let Some(monitor) = topology
+        .nodes
+        .iter()
+        .position(|node| node.role == "monitor")
+    else {
+        return Vec::new();
+    };
+    let mut routers: Vec<&str> = topology
+        .tunnels
+        .iter()
+        .map(|tunnel| tunnel.at.as_str())
+        .collect();
     routers.dedup();
     let arc = |router: &str| {
         let (from, to) = (at[monitor], at[*index.get(router)?]);
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-        let bend = ((from.0 + to.0) / 2.0 - dy * 0.16, (from.1 + to.1) / 2.0 + dx * 0.16);
-        let path = format!("M{} {}Q{} {} {} {}", px(from.0), px(from.1), px(bend.0), px(bend.1), px(to.0), px(to.1));
-        let names: Vec<&str> =
-            topology.tunnels.iter().filter(|tunnel| tunnel.at == router).map(|tunnel| tunnel.name.as_str()).collect();
+        let bend = (
+            (from.0 + to.0) / 2.0 - dy * 0.16,
+            (from.1 + to.1) / 2.0 + dx * 0.16,
+        );
+        let path = format!(
+            "M{} {}Q{} {} {} {}",
+            px(from.0),
+            px(from.1),
+            px(bend.0),
+            px(bend.1),
+            px(to.0),
+            px(to.1)
+        );
+        let names: Vec<&str> = topology
+            .tunnels
+            .iter()
+            .filter(|tunnel| tunnel.at == router)
+            .map(|tunnel| tunnel.name.as_str())
+            .collect();
         Some(html! {
             path d=(path) fill="none" stroke="var(--claim)" stroke-width="1.5" stroke-dasharray="5 4" opacity="0.75" {
                 title { "tunnels " (names.join(", ")) }
@@ -124,20 +200,32 @@ fn tunnels(topology: &Topology, index: &BTreeMap<&str, usize>, at: &[(f64, f64)]
 }
 
 fn subtitle(topology: &Topology, node: &crate::report::Node) -> String {
-    let tunnels = topology.tunnels.iter().filter(|tunnel| tunnel.at == node.name).count();
+    let tunnels = topology
+        .tunnels
+        .iter()
+        .filter(|tunnel| tunnel.at == node.name)
+        .count();
     let count = match tunnels {
         0 => None,
         1 => Some("1 tunnel".to_owned()),
         n => Some(format!("{n} tunnels")),
     };
     let mvpns = (!node.mvpns.is_empty()).then(|| node.mvpns.join(" "));
-    [mvpns, count].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    [mvpns, count]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 fn box_of(name: &str, role: &str, subtitle: &str, (x, y): (f64, f64)) -> Markup {
     let widest = (name.chars().count() as f64 * 9.5).max(subtitle.chars().count() as f64 * 5.8);
     let (width, height) = (widest + 22.0, if subtitle.is_empty() { 30.0 } else { 42.0 });
-    let corner = if matches!(role, "p" | "pe") { height / 2.0 } else { 5.0 };
+    let corner = if matches!(role, "p" | "pe") {
+        height / 2.0
+    } else {
+        5.0
+    };
     html! {
         g {
             rect x=(px(x - width / 2.0)) y=(px(y - height / 2.0)) width=(px(width)) height=(px(height)) rx=(px(corner))
