@@ -72,7 +72,11 @@ struct TranscriptLine<'a> {
 
 impl Transcript {
     fn note(&mut self, request: &Request, reply: &Reply) {
-        let line = TranscriptLine { monotonic_ns: monotonic_ns(), request, reply };
+        let line = TranscriptLine {
+            monotonic_ns: monotonic_ns(),
+            request,
+            reply,
+        };
         // Both came through serde a moment ago; a line that cannot be written again is left out.
         if serde_json::to_writer(&mut self.lines, &line).is_ok() {
             self.lines.push(b'\n');
@@ -106,7 +110,11 @@ impl MonitorClient {
 
     fn over(stream: UnixStream) -> Self {
         let (reader, writer) = stream.into_split();
-        Self { reader: BufReader::new(reader).lines(), writer, next_id: 1 }
+        Self {
+            reader: BufReader::new(reader).lines(),
+            writer,
+            next_id: 1,
+        }
     }
 
     /// Asks, and waits for the answer.
@@ -115,10 +123,16 @@ impl MonitorClient {
         operation: Operation,
         transcript: &mut Transcript,
     ) -> Result<Answer, ClientError> {
-        let request = Request { id: self.next_id, operation };
+        let request = Request {
+            id: self.next_id,
+            operation,
+        };
         self.next_id += 1;
         let line = serde_json::to_string(&request).unwrap_or_default();
-        let broken = |found: String| ClientError::Broken { request: line.clone(), found };
+        let broken = |found: String| ClientError::Broken {
+            request: line.clone(),
+            found,
+        };
 
         let exchange = self.exchange(&line);
         let text = match timeout(REPLY_LIMIT, exchange).await {
@@ -129,20 +143,29 @@ impl MonitorClient {
             serde_json::from_str(&text).map_err(|e| broken(format!("{e} in {text:?}")))?;
         transcript.note(&request, &reply);
         if reply.id != request.id {
-            return Err(broken(format!("a reply to request {} instead of {}", reply.id, request.id)));
+            return Err(broken(format!(
+                "a reply to request {} instead of {}",
+                reply.id, request.id
+            )));
         }
         match reply.outcome {
             Outcome::Ok(answer) => Ok(answer),
-            Outcome::Error(refusal) => {
-                Err(ClientError::Refused { request: line, refusal: refusal.to_string() })
-            }
+            Outcome::Error(refusal) => Err(ClientError::Refused {
+                request: line,
+                refusal: refusal.to_string(),
+            }),
         }
     }
 
     async fn exchange(&mut self, line: &str) -> std::io::Result<String> {
-        self.writer.write_all(format!("{line}\n").as_bytes()).await?;
+        self.writer
+            .write_all(format!("{line}\n").as_bytes())
+            .await?;
         self.reader.next_line().await?.ok_or_else(|| {
-            std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the monitor closed the connection")
+            std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "the monitor closed the connection",
+            )
         })
     }
 }
