@@ -15,7 +15,7 @@ use mvpnlab_emulator::scenario::{Action, Scenario};
 use mvpnlab_emulator::traffic::{Traffic, TrafficError, TrafficSpec};
 use mvpnlab_emulator::truth::clock::monotonic_ns;
 use mvpnlab_emulator::truth::{
-    ClockLog, Counters, Done, SNAP_BYTES, TapError, Taps, Timeline, file,
+    ClockLog, Counters, Done, TapError, Taps, Timeline, file, snap_bytes,
 };
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::time::{ClockId, clock_gettime, clock_settime};
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
     /// Everything up to the run's zero: taps, impairments, the monitor.
     async fn begin(lab: &'a mut Lab, orders: &'a Orders<'a>) -> Result<Run<'a>, DriveError> {
         let clock = ClockLog::start();
-        let taps = Taps::start(lab.wire_room()?, SNAP_BYTES)?;
+        let taps = Taps::start(lab.wire_room()?, snap_bytes(orders.scenario))?;
         impair(lab, orders.scenario).await?;
         let monitor = match &orders.plan.monitor {
             Some(plan) => Some(MonitorUnderTest::start(lab, orders, plan).await?),

@@ -236,6 +236,9 @@ pub enum Expectation {
         group: Ipv4Addr,
         /// It is, or it is not.
         yes: bool,
+        /// Outgoing interface that is meant (`tun-b`); None: any.
+        #[serde(default)]
+        to: Option<String>,
     },
     /// Customer PIM neighbours over the MDT are all up at the end.
     CustomerAdjacencies {

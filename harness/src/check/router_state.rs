@@ -8,8 +8,14 @@ use super::Finding;
 use super::facts::Facts;
 use super::judge::Judge;
 
-/// A group is, or is not, forwarded by a router's kernel at the end.
-pub fn forwarded(facts: &Facts, node: &str, group: Ipv4Addr, yes: bool) -> Finding {
+/// A group is, or is not, forwarded by a router's kernel at the end, to one interface or to any.
+pub fn forwarded(
+    facts: &Facts,
+    node: &str,
+    group: Ipv4Addr,
+    to: Option<&str>,
+    yes: bool,
+) -> Finding {
     let expected = if yes {
         "forwarded at the end"
     } else {
@@ -25,9 +31,13 @@ pub fn forwarded(facts: &Facts, node: &str, group: Ipv4Addr, yes: bool) -> Findi
             .filter(|route| route.namespace == node && route.group == group);
         let outgoing: Vec<&str> = own
             .flat_map(|route| route.outgoing.iter().map(String::as_str))
+            .filter(|interface| to.is_none_or(|to| to == *interface))
             .collect();
         judge.demand(outgoing.is_empty() != yes, || match outgoing.is_empty() {
-            true => format!("{node} has no entry for {group} with an outgoing interface"),
+            true => match to {
+                Some(to) => format!("{node} has no entry for {group} that sends to {to}"),
+                None => format!("{node} has no entry for {group} with an outgoing interface"),
+            },
             false => format!("{node} forwards {group} to {}", outgoing.join(", ")),
         });
     }

@@ -834,7 +834,7 @@ fn overhead_is_compared_up_to_the_moment_of_the_reply() {
 fn what_routers_forward_is_read_from_their_kernel() {
     let mut world = World::new();
     failed(
-        &router_state::forwarded(&world.facts(), "PE1", GROUP, true),
+        &router_state::forwarded(&world.facts(), "PE1", GROUP, None, true),
         "nothing judged",
     );
     let route: MrouteCounters = serde_json::from_value(serde_json::json!({
@@ -845,19 +845,31 @@ fn what_routers_forward_is_read_from_their_kernel() {
         mroutes: vec![route],
         ..Snapshot::default()
     });
-    held(&router_state::forwarded(&world.facts(), "PE1", GROUP, true));
+    held(&router_state::forwarded(&world.facts(), "PE1", GROUP, None, true));
     failed(
-        &router_state::forwarded(&world.facts(), "PE1", GROUP, false),
+        &router_state::forwarded(&world.facts(), "PE1", GROUP, None, false),
         "forwards 239.1.1.1 to to-P",
     );
     held(&router_state::forwarded(
         &world.facts(),
         "PE2",
         GROUP,
+        None,
+        false,
+    ));
+    held(&router_state::forwarded(
+        &world.facts(),
+        "PE1",
+        GROUP,
+        Some("tun-b"),
         false,
     ));
     failed(
-        &router_state::forwarded(&world.facts(), "PE2", GROUP, true),
+        &router_state::forwarded(&world.facts(), "PE1", GROUP, Some("tun-b"), true),
+        "no entry for 239.1.1.1 that sends to tun-b",
+    );
+    failed(
+        &router_state::forwarded(&world.facts(), "PE2", GROUP, None, true),
         "no entry",
     );
 }

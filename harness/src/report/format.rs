@@ -30,6 +30,7 @@ pub fn percent(fraction: f64) -> String {
 
 /// A probability, small ones in powers of ten.
 pub fn probability(p: f64) -> String {
+    let p = p + 0.0; // The sum of nothing is -0.0.
     if p == 0.0 || p >= 0.001 {
         format!("{p:.3}")
     } else {

@@ -21,6 +21,10 @@ const SNAP_BYTES_MAX: u32 = 9_216;
 const NOTHING: &str = "less 1";
 /// Bytes of an Ethernet header.
 const ETHERNET_BYTES: usize = 14;
+/// Where an Ethernet header holds its destination.
+const DESTINATION: std::ops::Range<usize> = 0..6;
+/// In an address's first byte: multicast or broadcast (IEEE 802 section 8.2).
+const GROUP_BIT: u8 = 1;
 /// Where an Ethernet header holds its source.
 const SOURCE: std::ops::Range<usize> = 6..12;
 /// EtherType of IPv4.
@@ -221,14 +225,17 @@ fn check_link_type(pcap: &Pcap<Active>, interface: &Interface) -> Result<(), Sta
     }
 }
 
-/// The IPv4 datagram in an Ethernet frame, and who sent it: nobody else sends with our address.
+/// The IPv4 datagram in an Ethernet frame, and who sent it: nobody else sends with our address. What comes in must be
+/// for us or for a group; the capture sees the rest too, which a host does not receive.
 fn datagram_of(frame: &[u8], mac: MacAddress) -> Option<(Direction, &[u8])> {
     let (header, datagram) = frame.split_at_checked(ETHERNET_BYTES)?;
-    let ours = header[SOURCE] == mac;
-    let direction = if ours {
+    let to = &header[DESTINATION];
+    let direction = if header[SOURCE] == mac {
         Direction::Outgoing
-    } else {
+    } else if to == mac || to[0] & GROUP_BIT != 0 {
         Direction::Incoming
+    } else {
+        return None;
     };
     header.ends_with(&IPV4).then_some((direction, datagram))
 }
@@ -240,8 +247,10 @@ mod tests {
     #[test]
     fn only_ipv4_is_handed_on_with_its_direction() {
         let ours = [2, 0, 0, 0, 0, 1];
-        let frame =
-            |source: [u8; 6], kind: [u8; 2]| [&[9; 6][..], &source, &kind, &[0x45, 1]].concat();
+        let to = |destination: [u8; 6], source: [u8; 6], kind: [u8; 2]| {
+            [&destination[..], &source, &kind, &[0x45, 1]].concat()
+        };
+        let frame = |source, kind| to(if source == ours { [8; 6] } else { ours }, source, kind);
         let read = |frame: &[u8]| datagram_of(frame, ours).map(|(d, bytes)| (d, bytes.to_vec()));
         assert_eq!(
             read(&frame(ours, IPV4)),
@@ -250,6 +259,15 @@ mod tests {
         assert_eq!(
             read(&frame([8; 6], IPV4)),
             Some((Direction::Incoming, vec![0x45, 1]))
+        );
+        assert_eq!(
+            read(&to([1, 0, 0x5e, 1, 1, 1], [8; 6], IPV4)),
+            Some((Direction::Incoming, vec![0x45, 1]))
+        );
+        assert_eq!(
+            read(&to([2, 0, 0, 0, 0, 9], [8; 6], IPV4)),
+            None,
+            "for another host"
         );
         assert_eq!(read(&frame(ours, [0x86, 0xdd])), None);
         assert_eq!(read(&[0; 5]), None);

@@ -50,6 +50,7 @@ impl Checker<'_> {
                 node,
                 group,
                 yes: _,
+                to: _,
             } => {
                 self.known_router(&at("node"), node);
                 self.group(&at("group"), *group);
