@@ -5,6 +5,7 @@ use mvpnlab_emulator::scenario::Span;
 use super::Finding;
 use super::facts::Facts;
 use super::judge::Judge;
+use super::loss::about;
 use crate::report::format::duration;
 
 /// The value below which a share of the sorted values lies (nearest rank).
@@ -79,7 +80,7 @@ pub fn delay(
         duration(*range.start()),
         duration(*range.end())
     );
-    let mut judge = Judge::new("delay", task, expected);
+    let mut judge = Judge::new("delay", about(task, pair), expected);
     for pair in facts.pairs(task, pair.0, pair.1) {
         let delays: Vec<i64> = facts
             .counted(task, &pair)

@@ -61,7 +61,8 @@ pub fn loss_rate(
     judge.finish()
 }
 
-fn about(task: &str, pair: (Option<&str>, Option<&str>)) -> String {
+/// The subject of a finding: a task, or some of its pairs.
+pub fn about(task: &str, pair: (Option<&str>, Option<&str>)) -> String {
     match pair {
         (None, None) => task.into(),
         (from, to) => format!(

@@ -77,6 +77,23 @@ pub fn legend() -> Markup {
     }
 }
 
+/// What is done to tunnels, router to monitor: too many and too close together to be written on the arcs.
+pub fn tunnel_notes(topology: &Topology) -> Markup {
+    let impaired: Vec<_> = topology
+        .tunnels
+        .iter()
+        .filter(|tunnel| !tunnel.impairment.is_empty())
+        .collect();
+    html! {
+        @if !impaired.is_empty() {
+            div.legend {
+                span { "Impaired tunnels, router to monitor:" }
+                @for tunnel in impaired { span { strong { (tunnel.name) } " " (tunnel.impairment) } }
+            }
+        }
+    }
+}
+
 /// Links inside the backbone are drawn longer than those to customers, hosts and the monitor.
 fn length(topology: &Topology, link: &Link) -> f64 {
     let backbone = |name: &str| {
