@@ -106,7 +106,6 @@ fn describe(step: &Step) -> String {
 
 /// A run that is going on.
 struct Run<'a> {
-    orders: &'a Orders<'a>,
     lab: &'a mut Lab,
     taps: Taps,
     traffic: Traffic,
@@ -141,7 +140,6 @@ impl<'a> Run<'a> {
             done: Vec::new(),
         };
         Ok(Run {
-            orders,
             lab,
             taps,
             traffic,

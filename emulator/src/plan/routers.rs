@@ -58,8 +58,9 @@ pub(super) fn backbone_rp(scenario: &Scenario, plan: &Plan) -> Option<Ipv4Addr> 
 /// A wire between two routers of the backbone.
 pub(super) fn is_core(scenario: &Scenario, plan: &Plan, wire: usize, node: &str) -> bool {
     let wire = &plan.wires[wire];
-    let peer = wire.side_of(node).map(|side| wire.end(1 - side).node());
-    wire.kind == WireKind::Backbone && peer.is_some_and(|peer| scenario.is_router(peer))
+    let ends_here = wire.side_of(node).is_some();
+    let between_routers = [&wire.a, &wire.b].map(|end| scenario.is_router(end.node())) == [true; 2];
+    wire.kind == WireKind::Backbone && ends_here && between_routers
 }
 
 fn input(scenario: &Scenario, plan: &Plan, namespace: &Namespace) -> Option<RouterInput> {

@@ -179,7 +179,13 @@ impl Seen {
     }
 }
 
-/// Every stream that the monitor reports is one that a source of the scenario sent.
+/// 224.0.0.0/24 (RFC 5771 section 4).
+fn is_link_local(group: std::net::Ipv4Addr) -> bool {
+    group.octets()[..3] == [224, 0, 0]
+}
+
+/// Every stream that the monitor reports is one that a source of the scenario sent, or the routing of the customer's own
+/// routers (link-local groups: PIM hellos over the MDT).
 pub fn only_customer_streams(facts: &Facts, mvpn: &str) -> Finding {
     let mut judge = Judge::new(
         "only-customer-streams",
@@ -197,7 +203,8 @@ pub fn only_customer_streams(facts: &Facts, mvpn: &str) -> Finding {
             )
         })
         .collect();
-    for stream in &facts.claims.streams {
+    let own = |group: &str| group.parse().is_ok_and(is_link_local);
+    for stream in facts.claims.streams.iter().filter(|s| !own(&s.group)) {
         judge.judged(1);
         let known = sources.iter().any(|(address, group)| {
             *group == stream.group && address.as_ref().is_none_or(|a| *a == stream.source)

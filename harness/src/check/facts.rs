@@ -285,8 +285,13 @@ impl<'a> Facts<'a> {
             if !touches {
                 continue;
             }
+            // A PE that is taken in again is warmed up before anything is expected of it.
+            let warmup_ns = match &done.action {
+                Action::PeStart { .. } => self.scenario.task(task).map_or(0, |task| task.warmup.ns),
+                _ => 0,
+            };
             let around = done.began_ns.saturating_sub(timeout_ns + CLOCK_SLACK_NS)
-                ..done.monotonic_ns + CONTROL_SLACK_NS;
+                ..done.monotonic_ns + warmup_ns + CONTROL_SLACK_NS;
             if around.contains(&sent_ns) {
                 return true;
             }
