@@ -19,7 +19,7 @@ use std::{
 pub use crate::kernel::{Process, process::Ended};
 use crate::{
     kernel::{KernelError, Netns, process::Mounts},
-    plan::{Plan, Wire},
+    plan::{Fact, Plan, Wire},
     router::{
         converge::{self, ConvergeError},
         daemon::Daemons,
@@ -110,6 +110,16 @@ impl Lab {
             log,
         )
         .await?)
+    }
+
+    /// Waits until these facts hold, for at most so long in the lab's time.
+    pub async fn wait_for(
+        &mut self,
+        facts: &[Fact],
+        deadline: Duration,
+        log: &mut dyn FnMut(&str),
+    ) -> Result<(), LabError> {
+        Ok(converge::until(facts, &self.namespaces, &mut self.routers, deadline, log).await?)
     }
 
     /// Takes everything down; dropping does the same.

@@ -73,7 +73,9 @@ impl NetemOptions {
             gap: u32::from(reorder > 0),
             corrupt: share(impairment.corrupt),
             rate_bytes_per_s: impairment.rate.map_or(0, |r| r.0 / 8),
-            distribution: impairment.distribution.and_then(table),
+            distribution: impairment
+                .jitter
+                .map(|_| table(impairment.distribution.unwrap_or(Distribution::Uniform))),
         }
     }
 
@@ -101,13 +103,11 @@ impl NetemOptions {
             attribute(&mut nested, kind::LOSS_GE, &words(&model));
             attribute(&mut out, kind::LOSS | NLA_F_NESTED, &nested);
         }
-        if self.rate_bytes_per_s > 0 {
-            // A rate that fits 32 bits is given there; RATE64 counts only beside a saturated RATE.
-            let rate = u32::try_from(self.rate_bytes_per_s).unwrap_or(u32::MAX);
-            attribute(&mut out, kind::RATE, &words(&[rate, 0, 0, 0]));
-            if rate == u32::MAX {
-                attribute(&mut out, kind::RATE64, &self.rate_bytes_per_s.to_ne_bytes());
-            }
+        // A rate that fits 32 bits is given there; RATE64 counts only beside a saturated RATE.
+        let rate = u32::try_from(self.rate_bytes_per_s).unwrap_or(u32::MAX);
+        attribute(&mut out, kind::RATE, &words(&[rate, 0, 0, 0]));
+        if rate == u32::MAX {
+            attribute(&mut out, kind::RATE64, &self.rate_bytes_per_s.to_ne_bytes());
         }
         if let Some(table) = &self.distribution {
             let bytes: Vec<u8> = table.iter().flat_map(|v| v.to_ne_bytes()).collect();
@@ -170,19 +170,18 @@ fn gemodel(ge: GilbertElliott) -> [u32; 4] {
     [ge.p, ge.r, Probability(1.0 - ge.bad_loss.0), ge.good_loss].map(of_u32_max)
 }
 
-/// The table from which the kernel draws, in units of the jitter; None: uniform, netem's own.
-fn table(distribution: Distribution) -> Option<Vec<i16>> {
+/// The table from which the kernel draws, in units of the jitter. Uniform has one too: netem would draw so without a
+/// table, but cannot be told to forget the one that it was given before.
+fn table(distribution: Distribution) -> Vec<i16> {
     let quantile: fn(f64) -> f64 = match distribution {
-        Distribution::Uniform => return None,
+        Distribution::Uniform => |u| 2.0 * u - 1.0,
         Distribution::Normal => normal_quantile,
         Distribution::Pareto => pareto_quantile,
     };
     let middle = |i: u32| (f64::from(i) + 0.5) / f64::from(DISTRIBUTION_ENTRIES);
-    Some(
-        (0..DISTRIBUTION_ENTRIES)
-            .map(|i| (quantile(middle(i)) * DISTRIBUTION_SCALE).round() as i16)
-            .collect(),
-    )
+    (0..DISTRIBUTION_ENTRIES)
+        .map(|i| (quantile(middle(i)) * DISTRIBUTION_SCALE).round() as i16)
+        .collect()
 }
 
 /// Standardised Pareto with shape 3: mean 3/2, variance 3/4. The cast to i16 cuts the tail at four deviations.
@@ -315,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_normal_table_is_symmetric_and_of_unit_deviation() {
-        let table = table(Distribution::Normal).unwrap();
+        let table = table(Distribution::Normal);
         let n = table.len() as f64;
         let mean = table.iter().map(|&v| f64::from(v)).sum::<f64>() / n / DISTRIBUTION_SCALE;
         let variance = table
@@ -330,8 +329,35 @@ mod tests {
     }
 
     #[test]
+    fn the_uniform_table_spans_one_jitter_to_both_sides() {
+        let table = table(Distribution::Uniform);
+        let (first, last) = (f64::from(table[0]), f64::from(table[table.len() - 1]));
+        assert!(
+            (first + DISTRIBUTION_SCALE).abs() < 4.0 && (last - DISTRIBUTION_SCALE).abs() < 4.0
+        );
+        assert_eq!(table.iter().map(|&v| i64::from(v)).sum::<i64>(), 0);
+    }
+
+    #[test]
+    fn what_a_replacement_does_not_name_it_still_resets() {
+        let bytes = NetemOptions::of(&Impairment::default()).emit();
+        let named: Vec<u16> = attributes(&bytes[QOPT_BYTES..])
+            .map(|(kind, _)| kind)
+            .collect();
+        for kind in [
+            kind::LATENCY64,
+            kind::JITTER64,
+            kind::REORDER,
+            kind::CORRUPT,
+            kind::RATE,
+        ] {
+            assert!(named.contains(&kind), "attribute {kind} would stay");
+        }
+    }
+
+    #[test]
     fn the_pareto_table_leans_right_and_stays_in_range() {
-        let table = table(Distribution::Pareto).unwrap();
+        let table = table(Distribution::Pareto);
         assert!(table[0] < 0 && *table.last().unwrap() == i16::MAX);
         assert!(table[table.len() / 2] < 0, "the median lies below the mean");
     }
