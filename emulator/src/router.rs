@@ -6,6 +6,7 @@
 pub mod converge;
 pub mod daemon;
 pub mod frr;
+mod join;
 pub mod pimd;
 pub mod state;
 pub mod vty;

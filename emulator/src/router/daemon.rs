@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -14,7 +13,12 @@ use nix::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{pimd, state::RouterState, vty};
+use super::{
+    join::{self, Join},
+    pimd,
+    state::{self, RouterState},
+    vty,
+};
 use crate::{
     kernel::{KernelError, Netns, Process, mroute, process::Mounts, route},
     plan::{Daemon, DaemonProgram, Router},
@@ -122,7 +126,7 @@ impl Daemons {
 
     /// Asks the daemons and the kernel. What cannot be asked yet is absent.
     pub async fn state(&self, namespace: &Netns) -> Result<RouterState, KernelError> {
-        let mut state = RouterState {
+        let mut found = RouterState {
             routes: route::prefixes(namespace).await?.into_iter().collect(),
             mroutes: mroute::read(namespace)?,
             ..RouterState::default()
@@ -131,26 +135,25 @@ impl Daemons {
             match program {
                 DaemonProgram::Zebra => {}
                 DaemonProgram::Ospfd => {
-                    state.ospf_full = super::state::frr_ospf_full(
+                    found.ospf_full = state::frr_ospf_full(
                         &self.ask(*program, "show ip ospf neighbor json").await,
                     );
                 }
                 DaemonProgram::FrrPimd => {
-                    state.pim_neighbors = super::state::frr_pim_neighbors(
+                    found.pim_neighbors = state::frr_pim_neighbors(
                         &self.ask(*program, "show ip pim neighbor json").await,
                     );
-                    state.rps = super::state::frr_rps(
-                        &self.ask(*program, "show ip pim rp-info json").await,
-                    );
+                    found.rps =
+                        state::frr_rps(&self.ask(*program, "show ip pim rp-info json").await);
                 }
                 DaemonProgram::Pimd => {
                     let dump = pimd_dump(process).await.unwrap_or_default();
-                    state.pim_neighbors = pimd::neighbors(&dump, &mroute::vifs(namespace)?);
-                    state.rps = pimd::reachable_rps(self.config(*program), &state.routes);
+                    found.pim_neighbors = pimd::neighbors(&dump, &mroute::vifs(namespace)?);
+                    found.rps = pimd::reachable_rps(self.config(*program), &found.routes);
                 }
             }
         }
-        Ok(state)
+        Ok(found)
     }
 
     /// Configurations, logs, and the state in the daemons' own words: file name and content.
@@ -249,9 +252,9 @@ impl Daemons {
             return Ok(());
         };
         let socket = self.path(DaemonProgram::FrrPimd, "vty");
-        for join in joins(&daemon.config) {
+        for join in join::joins(&daemon.config) {
             let deadline = Instant::now() + START_PATIENCE;
-            while let Err(error) = say_join(&socket, &join).await {
+            while let Err(error) = join::say(&socket, &join).await {
                 if Instant::now() > deadline {
                     let Join {
                         interface,
@@ -298,69 +301,6 @@ impl Daemons {
     fn path(&self, program: DaemonProgram, extension: &str) -> PathBuf {
         self.folder
             .join(format!("{}.{extension}", file_name(program)))
-    }
-}
-
-/// A line `ip igmp join GROUP SOURCE` and the interface under which it stands.
-#[derive(Debug, PartialEq, Eq)]
-struct Join {
-    interface: String,
-    group: Ipv4Addr,
-    source: Ipv4Addr,
-}
-
-fn joins(config: &str) -> Vec<Join> {
-    let mut interface = "";
-    let mut found = Vec::new();
-    for line in config.lines() {
-        if let Some(name) = line.strip_prefix("interface ") {
-            interface = name.trim();
-        } else if let Some(rest) = line.trim().strip_prefix("ip igmp join ") {
-            let mut words = rest.split_whitespace().map(str::parse);
-            if let (Some(Ok(group)), Some(Ok(source))) = (words.next(), words.next()) {
-                found.push(Join {
-                    interface: interface.to_owned(),
-                    group,
-                    source,
-                });
-            }
-        }
-    }
-    found
-}
-
-/// Says a join, and makes sure that the router has it. It is refused as long as the interface is unknown.
-async fn say_join(socket: &Path, join: &Join) -> io::Result<()> {
-    let interface = format!("interface {}", join.interface);
-    let line = format!("ip igmp join {} {}", join.group, join.source);
-    // The file's line stands in the configuration although it had no effect, and what stands there is not done again.
-    let unsaid = format!("no {line}");
-    let said = [
-        "enable",
-        "configure terminal",
-        &interface,
-        &unsaid,
-        &line,
-        "end",
-    ];
-    vty::commands(socket, &said).await?;
-    let list = vty::command(socket, "show ip igmp join").await?;
-    let (group, source) = (join.group.to_string(), join.source.to_string());
-    let mut lines = list
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let listed = lines.any(|words| {
-        words.first() == Some(&join.interface.as_str())
-            && [group.as_str(), &source]
-                .iter()
-                .all(|word| words.contains(word))
-    });
-    if listed {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!(
-            "not in the router's list:\n{list}"
-        )))
     }
 }
 

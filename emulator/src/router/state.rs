@@ -158,3 +158,120 @@ fn object(json: &str) -> serde_json::Map<String, Value> {
         _ => serde_json::Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Recorded from FRR 8.4.4, shortened.
+    const NEIGHBORS: &str = r#"{"neighbors":{
+        "10.255.0.1":[{"nbrState":"Full\/-","ifaceName":"to-P1:10.1.1.2"}],
+        "10.255.0.2":[{"nbrState":"ExStart\/-","ifaceName":"to-P2:10.1.3.2"}]}}"#;
+    const PIM: &str =
+        r#"{"lo":{},"to-P1":{"10.1.1.1":{"interface":"to-P1","holdTimeMax":17}},"tun-t1":{}}"#;
+    const RPS: &str = r#"{
+        "10.255.0.1":[{"outboundInterface":"to-P1","iAmRP":false}],
+        "10.255.0.2":[{"outboundInterface":"Unknown","iAmRP":false}],
+        "10.255.0.3":[{"outboundInterface":"Unknown","iAmRP":true}]}"#;
+
+    fn address(text: &str) -> Ipv4Addr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_full_neighbours_count() {
+        assert_eq!(
+            frr_ospf_full(NEIGHBORS),
+            BTreeSet::from(["to-P1".to_owned()])
+        );
+    }
+
+    #[test]
+    fn pim_neighbours_stand_under_their_interface() {
+        let expected = BTreeSet::from([("to-P1".to_owned(), address("10.1.1.1"))]);
+        assert_eq!(frr_pim_neighbors(PIM), expected);
+    }
+
+    #[test]
+    fn an_rp_without_a_way_to_it_is_none_unless_it_is_here() {
+        assert_eq!(
+            frr_rps(RPS),
+            BTreeSet::from([address("10.255.0.1"), address("10.255.0.3")])
+        );
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_answer_knows_nothing() {
+        let silence = "% connection refused";
+        assert!(
+            frr_ospf_full(silence).is_empty()
+                && frr_pim_neighbors(silence).is_empty()
+                && frr_rps(silence).is_empty()
+        );
+    }
+
+    fn forwarding(outgoing: &[&str]) -> RouterState {
+        let entry = Mroute {
+            source: address("10.2.0.2"),
+            group: address("239.1.1.1"),
+            incoming: Some("to-P".into()),
+            outgoing: outgoing.iter().map(|s| (*s).to_owned()).collect(),
+            packets: 1,
+            wrong_if: 0,
+        };
+        RouterState {
+            mroutes: vec![entry],
+            ..RouterState::default()
+        }
+    }
+
+    fn fact(source: Option<&str>, group: &str) -> Fact {
+        Fact::Forwards {
+            namespace: "PE1".into(),
+            source: source.map(address),
+            group: address(group),
+            outgoing: vec!["vrf-red".into()],
+        }
+    }
+
+    #[test]
+    fn forwarding_means_this_source_this_group_and_all_interfaces() {
+        let state = forwarding(&["tun-a", "vrf-red"]);
+        assert!(state.holds(&fact(Some("10.2.0.2"), "239.1.1.1")));
+        assert!(state.holds(&fact(None, "239.1.1.1")));
+        assert!(!state.holds(&fact(Some("10.2.0.9"), "239.1.1.1")));
+        assert!(!state.holds(&fact(None, "239.1.1.2")));
+        assert!(!forwarding(&["tun-a"]).holds(&fact(None, "239.1.1.1")));
+    }
+
+    #[test]
+    fn nothing_holds_in_an_empty_state() {
+        let prefix = Cidr {
+            address: address("10.0.0.0"),
+            prefix: 8,
+        };
+        let (namespace, interface) = ("P".to_owned(), "to-PE1".to_owned());
+        for fact in [
+            Fact::OspfFull {
+                namespace: namespace.clone(),
+                interface: interface.clone(),
+            },
+            Fact::Route {
+                namespace: namespace.clone(),
+                to: prefix,
+            },
+            Fact::PimNeighbor {
+                namespace: namespace.clone(),
+                interface,
+                neighbor: address("10.1.0.1"),
+            },
+            Fact::RpKnown {
+                namespace,
+                rp: address("10.255.0.1"),
+            },
+            fact(None, "239.1.1.1"),
+        ] {
+            assert!(!RouterState::default().holds(&fact), "{}", words(&fact));
+        }
+    }
+}
