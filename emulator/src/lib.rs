@@ -5,9 +5,9 @@
 
 pub mod kernel;
 pub mod lab;
+pub mod place;
 pub mod plan;
 pub mod router;
 pub mod scenario;
-pub mod place;
 pub mod traffic;
 pub mod truth;

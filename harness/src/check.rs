@@ -174,9 +174,12 @@ fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
         E::NothingSentTo { group } => segregation::nothing_sent_to(facts, *group),
         E::Overhead {} => overhead::overhead(facts),
         E::LogLostBeforeKill { at_most } => fates::log_lost_before_kill(facts, *at_most),
-        E::Forwarded { node, group, yes, to } => {
-            router_state::forwarded(facts, node, *group, to.as_deref(), *yes)
-        }
+        E::Forwarded {
+            node,
+            group,
+            yes,
+            to,
+        } => router_state::forwarded(facts, node, *group, to.as_deref(), *yes),
         E::CustomerAdjacencies { mvpn } => router_state::customer_adjacencies(facts, mvpn),
     }
 }
