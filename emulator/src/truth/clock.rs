@@ -7,8 +7,8 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Stamps may be out of order by this much: several CPUs natively, a backlog that waits for a busy processor when sealed.
-const DISORDER_NS: i128 = 1_000_000_000;
+/// Stamps may be out of order by this much (several CPUs, natively).
+const DISORDER_NS: i128 = 100_000_000;
 /// Nothing is stamped later than this after the last reading.
 const AFTER_END_NS: i128 = 60_000_000_000;
 /// Two readings of an unstepped offset differ by less than this.
