@@ -26,8 +26,10 @@ use crate::probe::{Copy, Flow, Patience};
 use crate::report::{IntervalRow, TaskState, TaskStatus};
 use crate::schedule::Timetable;
 use crate::spec::TaskSpec;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
+/// Probes whose time is over are decided together, on this grid: nobody waits for a single fate.
+const DECISIONS_EVERY: Span = Span::from_ms(100);
 /// Rows kept for `results`, at least; tasks of many pairs keep two intervals.
 const ROWS_KEPT_MIN: usize = 10_000;
 
@@ -346,7 +348,8 @@ impl Task {
         let members = self.members.values();
         let decisions = members
             .clone()
-            .filter_map(|m| m.flow.next_deadline(self.patience));
+            .filter_map(|m| m.flow.next_deadline(self.patience))
+            .map(|at| at.next_multiple_of(DECISIONS_EVERY));
         let others = [
             self.due.first().map(|(at, _)| *at),
             self.end.filter(|_| self.is_sending()),

@@ -41,6 +41,15 @@ impl Instant {
         Span(self.0.saturating_sub(earlier.0))
     }
 
+    /// The first instant from `self` on that is a whole number of `grid`s after the origin. A grid of no time changes
+    /// nothing.
+    pub const fn next_multiple_of(self, grid: Span) -> Instant {
+        match grid.0 {
+            0 => self,
+            ns => Instant(self.0.div_ceil(ns).saturating_mul(ns)),
+        }
+    }
+
     /// `self - other` in nanoseconds, negative where `other` is later.
     pub const fn signed_since(self, other: Instant) -> i64 {
         self.0.wrapping_sub(other.0) as i64
@@ -262,6 +271,20 @@ text_conversions!(Rate);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grid_is_never_behind_and_less_than_a_step_ahead() {
+        let grid = Span::from_ms(50);
+        let on = |ns| Instant::from_ns(ns).next_multiple_of(grid).as_ns();
+        assert_eq!((on(0), on(1), on(50_000_000)), (0, 50_000_000, 50_000_000));
+        assert_eq!(on(50_000_001), 100_000_000);
+        let odd = Instant::from_ns(7);
+        assert_eq!(odd.next_multiple_of(Span::ZERO), odd);
+        assert_eq!(
+            Instant::from_ns(u64::MAX).next_multiple_of(grid).as_ns(),
+            u64::MAX
+        );
+    }
 
     #[test]
     fn spans_are_read_with_their_unit() {

@@ -1,8 +1,8 @@
 //! The loop that drives the core: the only place where packets, time, requests and results meet.
 //!
-//! One thread. It sleeps until a packet, a request, a step of the wall clock or the core's next
-//! deadline, and never waits for anything else: results go to the journal's queue, replies and
-//! events to the control socket's thread.
+//! One thread. It sleeps until packets have gathered, a request, a step of the wall clock or the
+//! core's next deadline, and never waits for anything else: results go to the journal's queue,
+//! replies and events to the control socket's thread.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -26,6 +26,10 @@ use crate::transmit::Transmitter;
 const PACKETS_AT_ONCE: usize = 64;
 /// Packets sent before anything else gets its turn.
 const SENDS_AT_ONCE: usize = 64;
+/// Packets lie in the ring until the next step of this grid. The kernel has stamped them: reading them together
+/// changes no delay, and a wake-up a packet is what costs most. The core's own deadlines lie on coarser grids of which
+/// this is a part.
+const PACKETS_TOGETHER: Span = Span::from_ms(25);
 /// The capture's and the journal's counters are looked at this often.
 const COUNTERS_EVERY: Span = Span::from_ms(500);
 
@@ -53,6 +57,7 @@ pub fn run(parts: Parts) -> Result<(), StartError> {
     let mut driver = Driver {
         parts,
         ring_empty_at: now,
+        gathering_until: None,
         counters_due: now,
         captured: CaptureCounters::default(),
         transmit_errors: 0,
@@ -70,6 +75,8 @@ struct Driver {
     parts: Parts,
     /// When the capture was last found to hold nothing: what it holds now came later.
     ring_empty_at: Instant,
+    /// When packets are read that lie in the ring; none when none does.
+    gathering_until: Option<Instant>,
     counters_due: Instant,
     captured: CaptureCounters,
     transmit_errors: u64,
@@ -85,7 +92,12 @@ impl Driver {
         while !self.ended && !self.parts.session.is_finished() {
             self.take_messages();
             self.follow_filter()?;
-            self.take_packets()?;
+            if self
+                .gathering_until
+                .is_some_and(|until| until <= clock::now())
+            {
+                self.take_packets()?;
+            }
             self.send_what_is_due();
             self.hand_out_results();
             self.look_at_counters();
@@ -100,25 +112,30 @@ impl Driver {
             attempted: "wait for packets",
             source: source.into(),
         };
-        let deadline = self
-            .parts
-            .session
-            .next_deadline()
-            .map_or(self.counters_due, |at| at.min(self.counters_due));
+        let before = clock::now();
         let left = TimeSpec::from_duration(std::time::Duration::from_nanos(
-            deadline.since(clock::now()).as_ns(),
+            self.next_deadline().since(before).as_ns(),
         ));
         let mut sources = [
-            PollFd::new(self.parts.capture.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.parts.inbox.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.parts.steps.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.parts.capture.as_fd(), PollFlags::POLLIN),
         ];
-        match nix::poll::ppoll(&mut sources, Some(left), None) {
+        let watched = match self.gathering_until {
+            Some(_) => &mut sources[..2],
+            None => &mut sources[..],
+        };
+        match nix::poll::ppoll(watched, Some(left), None) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(failed(error)),
         }
         let has_news = |source: &PollFd<'_>| source.any().unwrap_or(false);
-        let (rang, stepped) = (has_news(&sources[1]), has_news(&sources[2]));
+        let [rang, stepped, captured] = sources.each_ref().map(has_news);
+        if captured {
+            self.gathering_until = Some(clock::now().next_multiple_of(PACKETS_TOGETHER));
+        } else if self.gathering_until.is_none() {
+            self.ring_empty_at = before;
+        }
         if rang {
             self.parts.inbox.silence();
         }
@@ -130,6 +147,14 @@ impl Driver {
             self.compare_clocks();
         }
         Ok(())
+    }
+
+    /// When there is something to do even if nothing comes in.
+    fn next_deadline(&self) -> Instant {
+        [self.parts.session.next_deadline(), self.gathering_until]
+            .into_iter()
+            .flatten()
+            .fold(self.counters_due, Instant::min)
     }
 
     fn compare_clocks(&mut self) {
@@ -144,6 +169,7 @@ impl Driver {
             match self.parts.capture.poll_next()? {
                 Next::Empty => {
                     self.ring_empty_at = looked_at;
+                    self.gathering_until = None;
                     return Ok(());
                 }
                 Next::Other => {}

@@ -17,6 +17,7 @@
 mod entry;
 mod error;
 mod insert;
+mod queue;
 mod reader;
 pub mod schema;
 mod writer;

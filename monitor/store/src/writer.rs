@@ -7,15 +7,15 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant as WallInstant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
 use crate::entry::{Entry, SessionStart};
 use crate::error::StoreError;
+use crate::queue::{Gathered, Queue};
 use crate::{insert, schema};
 
 /// The longest that an entry waits for its commit while the database can be written.
@@ -89,7 +89,7 @@ impl Shared {
 
 /// Writes the results of one session into a database.
 pub struct Writer {
-    queue: SyncSender<Entry>,
+    queue: Arc<Queue<Entry>>,
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
 }
@@ -99,12 +99,12 @@ impl Writer {
     pub fn open(path: &Path, start: &SessionStart, limits: Limits) -> Result<Writer, StoreError> {
         let db = open_database(path, limits)?;
         enter_session(&db, start)?;
-        let (queue, entries) = sync_channel(limits.queue_entries);
+        let queue = Arc::new(Queue::new(limits.queue_entries));
         let shared = Arc::new(Shared::default());
         let scribe = Scribe {
             db,
             session: start.session,
-            entries,
+            queue: Arc::clone(&queue),
             shared: Arc::clone(&shared),
         };
         let thread = std::thread::Builder::new()
@@ -120,9 +120,9 @@ impl Writer {
 
     /// Queues an entry, or drops and counts it. Never waits.
     pub fn put(&self, entry: Entry) -> Put {
-        match self.queue.try_send(entry) {
+        match self.queue.put(entry) {
             Ok(()) => Put::Queued,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+            Err(_) => {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                 Put::Dropped
             }
@@ -141,7 +141,7 @@ impl Writer {
             shared,
             thread,
         } = self;
-        drop(queue);
+        queue.close();
         match thread.join() {
             Ok(()) => Ok(health_of(&shared)),
             Err(_) => Err(StoreError::WriterGone(
@@ -190,53 +190,32 @@ fn enter_session(db: &Connection, start: &SessionStart) -> Result<(), StoreError
     })
 }
 
-/// Why the scribe stopped gathering.
-enum Gathered {
-    Batch,
-    Last,
-}
-
 /// The thread's own side.
 struct Scribe {
     db: Connection,
     session: u32,
-    entries: Receiver<Entry>,
+    queue: Arc<Queue<Entry>>,
     shared: Arc<Shared>,
 }
 
 impl Scribe {
     fn run(self) {
+        // If we end by a panic, whoever puts is told.
+        let _closing = self.queue.close_at_end();
         let mut batch = Vec::new();
         loop {
-            let gathered = self.gather(&mut batch);
+            // Part of the promised time is left for the commit itself.
+            let gathered = self
+                .queue
+                .gather(&mut batch, COMMIT_WITHIN / 2, BATCH_ENTRIES_MAX);
             let written = self.write(&mut batch);
             match gathered {
                 Gathered::Batch if written => {}
                 Gathered::Batch => std::thread::sleep(RETRY_AFTER),
-                Gathered::Last => return self.close(batch),
+                Gathered::Last => break,
             }
         }
-    }
-
-    /// Gathers what comes until [`COMMIT_WITHIN`] after the first, or until the batch is full.
-    fn gather(&self, batch: &mut Vec<Entry>) -> Gathered {
-        if batch.is_empty() {
-            match self.entries.recv() {
-                Ok(entry) => batch.push(entry),
-                Err(_) => return Gathered::Last,
-            }
-        }
-        // Part of the promised time is left for the commit itself.
-        let deadline = WallInstant::now() + COMMIT_WITHIN / 2;
-        while batch.len() < BATCH_ENTRIES_MAX {
-            let left = deadline.saturating_duration_since(WallInstant::now());
-            match self.entries.recv_timeout(left) {
-                Ok(entry) => batch.push(entry),
-                Err(RecvTimeoutError::Timeout) => return Gathered::Batch,
-                Err(RecvTimeoutError::Disconnected) => return Gathered::Last,
-            }
-        }
-        Gathered::Batch
+        self.end(&batch);
     }
 
     /// Commits the batch and empties it; on failure keeps it and says why.
@@ -275,8 +254,8 @@ impl Scribe {
         Ok(rejected)
     }
 
-    fn close(self, unwritten: Vec<Entry>) {
-        let rest = unwritten.len() + self.entries.try_iter().count();
+    fn end(&self, unwritten: &[Entry]) {
+        let rest = unwritten.len() + self.queue.len();
         self.shared
             .dropped
             .fetch_add(rest as u64, Ordering::Relaxed);
