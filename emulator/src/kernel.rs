@@ -14,6 +14,7 @@ pub mod netns;
 pub mod process;
 pub mod qdisc;
 pub mod route;
+pub mod rule;
 
 pub use error::KernelError;
 pub use netns::Netns;

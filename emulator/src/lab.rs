@@ -6,6 +6,7 @@
 mod build;
 mod change;
 mod observe;
+mod split_horizon;
 
 use std::{
     collections::BTreeMap,
@@ -24,13 +25,14 @@ use crate::{
         converge::{self, ConvergeError},
         daemon::Daemons,
     },
+    scenario::Suite,
 };
 
 /// Name of the wire room's namespace.
 pub const WIRE_ROOM: &str = "wires";
 
-/// Longest convergence, in the lab's time: pimd alone needs half a minute.
-const CONVERGENCE: Duration = Duration::from_secs(180);
+/// Longest convergence, in the lab's time: what pimd misses it tries again a minute later, perhaps more than once.
+const CONVERGENCE: Duration = Duration::from_secs(600);
 
 /// What goes wrong in a lab. Always the lab's fault, never the monitor's.
 #[derive(Debug, thiserror::Error)]
@@ -179,11 +181,44 @@ impl Lab {
             self.routers.insert(router.namespace.clone(), daemons);
         }
         let all: Vec<String> = self.routers.keys().cloned().collect();
-        self.start_daemons(&all).await
+        self.start_frr(&all).await?;
+        if self
+            .plan
+            .routers
+            .iter()
+            .any(|router| router.suite == Suite::Pimd)
+        {
+            let unicast: Vec<Fact> = self
+                .plan
+                .converged
+                .iter()
+                .filter(|fact| matches!(fact, Fact::OspfFull { .. } | Fact::Route { .. }))
+                .cloned()
+                .collect();
+            self.wait_for(&unicast, CONVERGENCE, &mut |_| {}).await?;
+        }
+        self.start_pimd(&all)
+    }
+
+    /// All daemons of some nodes, at once.
+    async fn start_daemons(&mut self, names: &[String]) -> Result<(), LabError> {
+        self.start_frr(names).await?;
+        self.start_pimd(names)
+    }
+
+    fn start_pimd(&mut self, names: &[String]) -> Result<(), LabError> {
+        for name in names {
+            if let (Some(namespace), Some(daemons)) =
+                (self.namespaces.get(name), self.routers.get_mut(name))
+            {
+                daemons.start_last(namespace)?;
+            }
+        }
+        Ok(())
     }
 
     /// Step by step for all together: each waits for its own zebra only as long as all zebras take.
-    async fn start_daemons(&mut self, names: &[String]) -> Result<(), LabError> {
+    async fn start_frr(&mut self, names: &[String]) -> Result<(), LabError> {
         let (namespaces, routers) = (&self.namespaces, &mut self.routers);
         for name in names {
             if let (Some(namespace), Some(daemons)) = (namespaces.get(name), routers.get_mut(name))

@@ -37,6 +37,27 @@ pub struct Cidr {
     pub prefix: u8,
 }
 
+impl Cidr {
+    /// The network that the address lies in.
+    pub fn network(self) -> Cidr {
+        Cidr {
+            address: Ipv4Addr::from_bits(self.address.to_bits() & self.mask()),
+            prefix: self.prefix,
+        }
+    }
+
+    /// Whether another address lies in the same network.
+    pub fn contains(self, other: Ipv4Addr) -> bool {
+        (self.address.to_bits() ^ other.to_bits()) & self.mask() == 0
+    }
+
+    fn mask(self) -> u32 {
+        u32::MAX
+            .checked_shl(32 - u32::from(self.prefix.min(32)))
+            .unwrap_or(0)
+    }
+}
+
 /// Everything that is built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

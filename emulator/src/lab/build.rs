@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Lab, LabError, WIRE_ROOM, unknown, wire_device};
+use super::{Lab, LabError, WIRE_ROOM, split_horizon, unknown, wire_device};
 use crate::{
     kernel::{
         KernelError, Netns, gre,
@@ -38,6 +38,9 @@ pub async fn network(prefix: &str, plan: &Plan) -> Result<Lab, LabError> {
     // Before the routes: some of them lead over an MDT. A device towards a group needs its underlay up, but no route.
     for device in plan.gre.iter().filter(|g| g.present) {
         tunnel(&mut lab.namespaces, device).await?;
+    }
+    for device in plan.gre.iter().filter(|g| g.present) {
+        split_horizon::keep(&lab, device).await?;
     }
     for planned in &plan.routes {
         route::add(lab.namespace(&planned.namespace)?, planned.to, planned.via).await?;

@@ -74,15 +74,6 @@ pub(super) fn site_link(s: usize, n: usize) -> Pair {
     }
 }
 
-/// The network that an interface's address lies in.
-pub(super) fn network(of: Cidr) -> Cidr {
-    let mask = u32::MAX.checked_shl(32 - u32::from(of.prefix)).unwrap_or(0);
-    Cidr {
-        address: Ipv4Addr::from_bits(of.address.to_bits() & mask),
-        prefix: of.prefix,
-    }
-}
-
 /// 0.0.0.0/0.
 pub(super) const DEFAULT: Cidr = Cidr {
     address: Ipv4Addr::UNSPECIFIED,

@@ -4,7 +4,6 @@ use std::net::Ipv4Addr;
 
 use super::{
     Cidr, Fact, Plan, WireKind,
-    address::network,
     routers::{backbone_rp, is_core},
 };
 use crate::scenario::Scenario;
@@ -82,17 +81,17 @@ fn announced(scenario: &Scenario, plan: &Plan) -> Vec<(String, Cidr)> {
         let leaves = plan
             .ends_in(router)
             .filter(|(wire, _)| !is_core(scenario, plan, *wire, router));
-        leaves.for_each(|(_, end)| add(network(end.address)));
+        leaves.for_each(|(_, end)| add(end.address.network()));
         let attached = plan
             .attachments
             .iter()
             .filter(|attachment| attachment.pe.namespace == router);
-        attached.for_each(|attachment| add(network(attachment.pe.address)));
+        attached.for_each(|attachment| add(attachment.pe.address.network()));
         let tunnels = plan
             .gre
             .iter()
             .filter(|gre| gre.end.namespace == router && gre.present);
-        tunnels.for_each(|gre| add(network(gre.end.address)));
+        tunnels.for_each(|gre| add(gre.end.address.network()));
     }
     announced
 }

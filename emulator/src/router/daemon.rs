@@ -68,13 +68,21 @@ impl Daemons {
         self.start_where(namespace, |program| program == DaemonProgram::Zebra)
     }
 
-    /// Starts the rest, once zebra listens.
+    /// Starts the rest of FRR, once zebra listens.
     pub async fn start_rest(&mut self, namespace: &Netns) -> Result<(), KernelError> {
         if self.is_running(DaemonProgram::Zebra) {
             self.appears(namespace, &self.folder.join("zserv.api"))
                 .await?;
         }
-        self.start_where(namespace, |program| program != DaemonProgram::Zebra)
+        self.start_where(namespace, |program| {
+            !matches!(program, DaemonProgram::Zebra | DaemonProgram::Pimd)
+        })
+    }
+
+    /// Starts troglobit's pimd. What it wants to join and finds no way for at that moment it tries again only with its
+    /// next periodic Join, 60 s later: best when there are routes.
+    pub fn start_last(&mut self, namespace: &Netns) -> Result<(), KernelError> {
+        self.start_where(namespace, |program| program == DaemonProgram::Pimd)
     }
 
     /// Waits until all can be asked, and gives them what they cannot take from a file.

@@ -89,15 +89,8 @@ pub(super) fn reachable_rps(config: &str, routes: &BTreeSet<Cidr>) -> BTreeSet<I
             .ok()
     });
     configured
-        .filter(|rp| routes.iter().any(|route| covers(route, *rp)))
+        .filter(|rp| routes.iter().any(|route| route.contains(*rp)))
         .collect()
-}
-
-fn covers(route: &Cidr, address: Ipv4Addr) -> bool {
-    let mask = u32::MAX
-        .checked_shl(32 - u32::from(route.prefix.min(32)))
-        .unwrap_or(0);
-    (u32::from(route.address) ^ u32::from(address)) & mask == 0
 }
 
 #[cfg(test)]
