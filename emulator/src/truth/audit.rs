@@ -7,14 +7,14 @@ use super::{
     Truth,
     agreement::{Found, seconds},
     binomial,
-    condition::{Era, longest_transit_ns},
+    condition::{Era, Shares, longest_transit_ns},
     counters::Counters,
     crossing::{Crossing, ExitState},
     lane::{Lane, LaneKey},
     transit::{EARLY_NS, Transits, lateness},
     tunnel_audit,
 };
-use crate::scenario::{GilbertElliott, Impairment, Probability};
+use crate::scenario::{GilbertElliott, Impairment};
 
 /// Probability that the audit of a whole run blames a lab that did what was asked.
 pub const FALSE_ALARM: f64 = 1e-9;
@@ -84,24 +84,6 @@ struct Audit<'a> {
     trials: &'a [&'a Crossing],
     alpha: f64,
     start_ns: u64,
-}
-
-/// Probabilities that were asked for; 0 where nothing was.
-struct Shares {
-    loss: f64,
-    duplicate: f64,
-    corrupt: f64,
-}
-
-impl Shares {
-    fn of(asked: &Impairment) -> Self {
-        let share = |asked: Option<Probability>| asked.map_or(0.0, |share| share.0);
-        Self {
-            loss: asked.burst.map_or(share(asked.loss), stationary_loss),
-            duplicate: share(asked.duplicate),
-            corrupt: share(asked.corrupt),
-        }
-    }
 }
 
 impl Audit<'_> {
@@ -325,13 +307,6 @@ pub(super) fn loss_complaint(
     surprising.then(|| {
         format!("{lost} of {trials} frames were lost, though {percent:.4} % was asked for")
     })
-}
-
-/// Long-run loss of the two-state chain.
-fn stationary_loss(burst: GilbertElliott) -> f64 {
-    let (p, r) = (burst.p.0, burst.r.0);
-    let bad = if p + r > 0.0 { p / (p + r) } else { 0.0 };
-    bad * burst.bad_loss.0 + (1.0 - bad) * burst.good_loss.0
 }
 
 /// Losses in bursts are not independent: neighbours correlate by 1 - p - r, which makes so many trials worth fewer.

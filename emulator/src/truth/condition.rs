@@ -9,10 +9,10 @@ use super::{
     lane::{Lane, Lanes},
     timeline::Timeline,
 };
-use crate::scenario::{Action, Impairment, Scenario};
+use crate::scenario::{Action, GilbertElliott, Impairment, Probability, Scenario};
 
 /// Frames pass an unimpaired wire well within this, however busy the machine is.
-const SLACK_NS: u64 = 500_000_000;
+pub(super) const SLACK_NS: u64 = 500_000_000;
 /// A queue behind a rate, without a limit, is taken to be no longer than this.
 const UNLIMITED_QUEUE_NS: u64 = 5_000_000_000;
 /// netem's delay tables reach four deviations (32767 / 8192).
@@ -41,6 +41,33 @@ pub struct Outage {
     pub began_ns: u64,
     /// Possibly down until here.
     pub ended_ns: u64,
+}
+
+/// Probabilities that were asked for; 0 where nothing was.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Shares {
+    pub(super) loss: f64,
+    pub(super) duplicate: f64,
+    pub(super) corrupt: f64,
+}
+
+impl Shares {
+    pub(super) fn of(asked: &Impairment) -> Self {
+        let share = |asked: Option<Probability>| asked.map_or(0.0, |share| share.0);
+        Self {
+            loss: asked.burst.map_or(share(asked.loss), stationary_loss),
+            duplicate: share(asked.duplicate),
+            corrupt: share(asked.corrupt),
+        }
+    }
+
+    fn most(self, other: Self) -> Self {
+        Self {
+            loss: self.loss.max(other.loss),
+            duplicate: self.duplicate.max(other.duplicate),
+            corrupt: self.corrupt.max(other.corrupt),
+        }
+    }
 }
 
 /// All conditions of a run.
@@ -198,6 +225,21 @@ impl Conditions {
             .unwrap_or(0)
     }
 
+    /// The longest that a frame which entered then is held on this lane, by a machine that is never late.
+    pub fn longest_hold_ns(&self, lane: Lane, ns: u64) -> u64 {
+        self.possible(lane, ns)
+            .map(longest_hold_ns)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The most that possibly was asked for then.
+    pub(super) fn shares(&self, lane: Lane, ns: u64) -> Shares {
+        self.possible(lane, ns)
+            .map(Shares::of)
+            .fold(Shares::default(), Shares::most)
+    }
+
     /// Then every frame of this lane stayed for the same time: no jitter, no queue, no reordering.
     pub fn keeps_delay(&self, lane: Lane, ns: u64) -> bool {
         let spreads = |impairment: &Impairment| {
@@ -233,6 +275,10 @@ fn shortest_transit_ns(impairment: &Impairment) -> u64 {
 
 /// The longest that netem may hold a frame, with slack for the machine.
 pub fn longest_transit_ns(impairment: &Impairment) -> u64 {
+    longest_hold_ns(impairment) + SLACK_NS
+}
+
+fn longest_hold_ns(impairment: &Impairment) -> u64 {
     let span = |span: Option<crate::scenario::Span>| span.map_or(0, |span| span.ns);
     let queue_ns = impairment
         .rate
@@ -243,7 +289,14 @@ pub fn longest_transit_ns(impairment: &Impairment) -> u64 {
             }
             None => UNLIMITED_QUEUE_NS,
         });
-    span(impairment.delay) + TABLE_REACH * span(impairment.jitter) + queue_ns + SLACK_NS
+    span(impairment.delay) + TABLE_REACH * span(impairment.jitter) + queue_ns
+}
+
+/// Long-run loss of the two-state chain.
+fn stationary_loss(burst: GilbertElliott) -> f64 {
+    let (p, r) = (burst.p.0, burst.r.0);
+    let bad = if p + r > 0.0 { p / (p + r) } else { 0.0 };
+    bad * burst.bad_loss.0 + (1.0 - bad) * burst.good_loss.0
 }
 
 fn possible(eras: &[Era], ns: u64) -> impl Iterator<Item = &Impairment> {

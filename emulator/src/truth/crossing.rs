@@ -7,16 +7,18 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
+    mem,
 };
 
 use super::{
     TruthError,
     clock::Converter,
-    condition::Conditions,
+    condition::{Conditions, SLACK_NS, Shares},
     decode::{Decoded, What, decode},
     lane::{Lane, Lanes},
     observation::Observation,
     record::{Direction, Record, RecordReader},
+    transit::RARE_LATE_NS,
     view::mentions_probe,
 };
 use crate::plan::WireKind;
@@ -54,9 +56,11 @@ impl Crossing {
 
     /// The exits that a receiver would take.
     pub fn whole_exits(&self) -> impl Iterator<Item = &Exit> {
-        self.exits
-            .iter()
-            .filter(|exit| self.decoded.damage.is_none() && exit.state != ExitState::Damaged)
+        self.exits.iter().filter(|exit| match exit.state {
+            ExitState::Intact => self.decoded.damage.is_none(),
+            ExitState::Harmless => true,
+            ExitState::Damaged => false,
+        })
     }
 
     /// The first of them.
@@ -81,7 +85,7 @@ pub struct Exit {
 pub enum ExitState {
     /// Nothing.
     Intact,
-    /// One bit, where no receiver looks or minds.
+    /// One bit, and a receiver takes it: nobody looks there, or it mends what an earlier wire did.
     Harmless,
     /// One bit, and no receiver would take it.
     Damaged,
@@ -161,6 +165,8 @@ struct Pairing<'a> {
     phantoms: Vec<Phantom>,
     /// Names of packets by their damaged bytes, for as long as they travel on.
     renamed: HashMap<Vec<u8>, What>,
+    /// What left with a flipped bit, by place in the capture.
+    flipped: HashMap<u32, &'a [u8]>,
     order: u32,
 }
 
@@ -178,6 +184,7 @@ impl<'a> Pairing<'a> {
             all: Vec::new(),
             phantoms: Vec::new(),
             renamed: HashMap::new(),
+            flipped: HashMap::new(),
             order: 0,
         }
     }
@@ -231,7 +238,8 @@ impl<'a> Pairing<'a> {
                 state: ExitState::Intact,
             });
         } else if let Some(index) = self.one_bit_off(lane, record, ns) {
-            let state = self.inspect_damage(index, record);
+            let state = self.inspect_damage(index, record.frame, record.is_complete());
+            self.flipped.insert(order, record.frame);
             self.all[index as usize]
                 .exits
                 .push(Exit { ns, order, state });
@@ -240,40 +248,14 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// The same bytes may have entered many times: hellos, and copies that were made upstream. Of those that are still
-    /// inside and neither younger nor older than the lane's impairment lets them be, one that keeps its order leaves
-    /// after exactly the delay, so the youngest it is; jitter and queues leave only the oldest as a guess. Then any that
-    /// is inside; then it is a second copy.
+    /// The same bytes may have entered many times: hellos, and copies that were made upstream.
     fn same_content(&self, lane: Lane, record: &Record<'a>, ns: u64) -> Option<u32> {
         let track = &self.tracks[lane.index()];
         let candidates = track.by_content.get(&content(record))?;
-        if let [only] = candidates[..] {
-            return Some(only);
-        }
-        let crossing = |index: &u32| &self.all[*index as usize];
-        let inside = |index: &&u32| crossing(index).exits.is_empty();
-        let recent = |index: &&u32| crossing(index).entered_ns + track.window_ns >= ns;
-        let ripe = |index: &&u32| {
-            let entered_ns = crossing(index).entered_ns;
-            entered_ns + self.conditions.shortest_transit_ns(lane, entered_ns) <= ns
-        };
-        let mut fitting = candidates
-            .iter()
-            .rev()
-            .take_while(recent)
-            .filter(inside)
-            .filter(ripe);
-        let chosen = match self.conditions.keeps_delay(lane, ns) {
-            true => fitting.next(),
-            false => fitting.last(),
-        };
-        chosen
-            .or_else(|| candidates.iter().rev().find(inside))
-            .or(candidates.last())
-            .copied()
+        self.likeliest(lane, ns, candidates.iter().rev().copied())
     }
 
-    /// The youngest frame of the same length from which exactly one bit differs; one that is still inside is preferred.
+    /// A frame of the same length from which exactly one bit differs.
     fn one_bit_off(&self, lane: Lane, record: &Record<'a>, ns: u64) -> Option<u32> {
         let track = &self.tracks[lane.index()];
         let fits = |(index, frame): &&(u32, &'a [u8])| {
@@ -283,29 +265,136 @@ impl<'a> Pairing<'a> {
         let recent = |(index, _): &&(u32, &'a [u8])| {
             self.all[*index as usize].entered_ns + track.window_ns >= ns
         };
-        let candidates = || track.frames.iter().rev().take_while(recent).filter(fits);
-        let inside = candidates().find(|(index, _)| self.all[*index as usize].exits.is_empty());
-        inside
-            .or_else(|| candidates().next())
-            .map(|(index, _)| *index)
+        let frames = track.frames.iter().rev().take_while(recent).filter(fits);
+        let candidates: Vec<u32> = frames.map(|(index, _)| *index).collect();
+        self.likeliest(lane, ns, candidates.into_iter())
+    }
+
+    /// Of frames that each may be the one that leaves, youngest first: one that is due, a second copy of one that was due
+    /// if copies were asked for, one that the machine held up, and at last whichever there is.
+    fn likeliest(
+        &self,
+        lane: Lane,
+        ns: u64,
+        candidates: impl ExactSizeIterator<Item = u32> + Clone,
+    ) -> Option<u32> {
+        if candidates.len() < 2 {
+            return candidates.clone().next();
+        }
+        let crossing = |index: &u32| &self.all[*index as usize];
+        let inside = |index: &u32| crossing(index).exits.is_empty();
+        let doubling = |index: &u32| self.asked(crossing(index)).duplicate > 0.0;
+        let window_ns = self.tracks[lane.index()].window_ns;
+        let recent = candidates
+            .clone()
+            .take_while(|index| crossing(index).entered_ns + window_ns >= ns);
+        let due = |late_ns| {
+            let is_due = move |index: &u32| self.is_due(crossing(index), ns, late_ns);
+            recent.clone().filter(is_due)
+        };
+        // What keeps its order leaves after exactly the delay, so it is the youngest; jitter and queues leave a guess.
+        let leaving = |late_ns| match self.conditions.keeps_delay(lane, ns) {
+            true => due(late_ns).find(inside),
+            false => due(late_ns).filter(inside).last(),
+        };
+        leaving(RARE_LATE_NS)
+            .or_else(|| due(RARE_LATE_NS).find(doubling))
+            .or_else(|| leaving(SLACK_NS))
+            .or_else(|| candidates.clone().find(inside))
+            .or_else(|| candidates.clone().next())
+    }
+
+    /// What it was asked to meet lets it leave then, on a machine that is at most this late.
+    fn is_due(&self, crossing: &Crossing, ns: u64, late_ns: u64) -> bool {
+        let (lane, entered_ns) = (crossing.lane, crossing.entered_ns);
+        let shortest_ns = self.conditions.shortest_transit_ns(lane, entered_ns);
+        let longest_ns = self.conditions.longest_hold_ns(lane, entered_ns) + late_ns;
+        (entered_ns + shortest_ns..=entered_ns + longest_ns).contains(&ns)
     }
 
     /// Judges one flipped bit, and remembers the packet's name if routers may carry it on.
-    fn inspect_damage(&mut self, index: u32, record: &Record<'_>) -> ExitState {
+    fn inspect_damage(&mut self, index: u32, frame: &[u8], complete: bool) -> ExitState {
         let before = self.all[index as usize].decoded;
-        let after = decode(record.frame, record.is_complete());
+        let after = decode(frame, complete);
         let same_meaning = after.what == before.what
             && after.tunnel.map(|gre| gre.key) == before.tunnel.map(|gre| gre.key);
         if after.damage.is_none() && same_meaning && reaches_same(&before.to_mac, &after.to_mac) {
             return ExitState::Harmless;
         }
-        if let Some(bytes) = record.frame.get(usize::from(after.inner_at)..) {
+        if let Some(bytes) = frame.get(usize::from(after.inner_at)..) {
             self.renamed.insert(bytes.to_vec(), before.what);
         }
         ExitState::Damaged
     }
 
+    /// A flipped bit may make one frame the image of another on the same wire, or what another could have become: then
+    /// the other seems to leave twice, and the one never. Where a flip is likelier than a loss and a second copy, it gets
+    /// its leaving back.
+    fn part_images(&mut self) {
+        for lane in 0..self.tracks.len() {
+            let frames = mem::take(&mut self.tracks[lane].frames);
+            let those = |wanted: &dyn Fn(&Crossing) -> bool| {
+                let wanted = |(index, _): &&(u32, _)| wanted(&self.all[*index as usize]);
+                frames.iter().filter(wanted).copied().collect::<Vec<_>>()
+            };
+            let missing =
+                those(&|crossing| crossing.exits.is_empty() && self.asked(crossing).corrupt > 0.0);
+            let doubled = those(&|crossing| crossing.exits.len() > 1);
+            for one in missing {
+                let found = doubled
+                    .iter()
+                    .find_map(|other| Some((*other, self.mistaken_exit(one, *other)?)));
+                if let Some(((other, image), at)) = found {
+                    let exit = self.all[other as usize].exits.remove(at);
+                    let bytes = self.flipped.get(&exit.order).copied().unwrap_or(image);
+                    let complete = self.all[other as usize].complete;
+                    let state = self.inspect_damage(one.0, bytes, complete);
+                    self.all[one.0 as usize].exits.push(Exit { state, ..exit });
+                }
+            }
+            self.tracks[lane].frames = frames;
+        }
+    }
+
+    /// Which leaving of a doubled frame may be that of a missing one with a flipped bit.
+    fn mistaken_exit(&self, missing: (u32, &[u8]), doubled: (u32, &[u8])) -> Option<usize> {
+        let ((one, frame), (other, image)) = (missing, doubled);
+        let (one, other) = (&self.all[one as usize], &self.all[other as usize]);
+        let fits = |exit: &Exit| {
+            exit.order > one.order
+                && self.is_due(one, exit.ns, SLACK_NS)
+                && differs_by_one_bit(frame, self.flipped.get(&exit.order).unwrap_or(&image))
+        };
+        let mut exits = other.exits.iter();
+        // What entered first leaves first.
+        let at = match one.order < other.order {
+            true => exits.position(fits),
+            false => exits.rposition(fits),
+        };
+        at.filter(|_| other.exits.len() > 1 && self.is_flip_likelier(one, other))
+    }
+
+    fn is_flip_likelier(&self, missing: &Crossing, doubled: &Crossing) -> bool {
+        let conditions = self.conditions;
+        let asked = self.asked(missing);
+        let limited = conditions
+            .possible(missing.lane, missing.entered_ns)
+            .any(|impairment| impairment.queue_packets.is_some());
+        // Outages and full queues lose frames that no share was asked for.
+        let loss = match limited || !conditions.outages(missing.lane).is_empty() {
+            true => 1.0,
+            false => asked.loss,
+        };
+        let same_bit = asked.corrupt / (8.0 * f64::from(missing.bytes));
+        same_bit > self.asked(doubled).duplicate * loss
+    }
+
+    fn asked(&self, crossing: &Crossing) -> Shares {
+        self.conditions.shares(crossing.lane, crossing.entered_ns)
+    }
+
     fn finish(mut self, stopped_ns: u64) -> Crossings {
+        self.part_images();
         for crossing in &mut self.all {
             let window_ns = self.tracks[crossing.lane.index()].window_ns;
             crossing.unfinished =

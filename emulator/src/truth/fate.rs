@@ -122,7 +122,7 @@ impl Truth {
         let sent: Vec<Sent> = self.sent(pair.task, pair.sender).collect();
         let arrivals: Vec<Vec<Exit>> = sent
             .iter()
-            .map(|sent| self.arrivals(self.journey(sent.id), receiver))
+            .map(|sent| self.arrivals(sent, receiver))
             .collect();
         let reordered = reordered(&sent, &arrivals);
         let losses = self.losses(sender, receiver, &sent, &arrivals);
@@ -170,17 +170,18 @@ impl Truth {
         })
     }
 
-    /// Every whole copy that left the monitor's wire in the receiver's tunnel, in order.
-    pub(super) fn arrivals(&self, journey: Journey<'_>, receiver: &TunnelPlan) -> Vec<Exit> {
+    /// Every whole copy that left the monitor's wire in the receiver's tunnel, in order. What did so before the probe was
+    /// sent is another's, to which corruption gave this name.
+    fn arrivals(&self, sent: &Sent, receiver: &TunnelPlan) -> Vec<Exit> {
         let Some((_, to_monitor)) = self.monitor_lanes else {
             return Vec::new();
         };
+        let journey = self.journey(sent.id);
         let crossings = journey.iter().filter(|crossing| {
-            crossing.lane == to_monitor
-                && crossing.decoded.damage.is_none()
-                && is_in_tunnel_down(&crossing.decoded, receiver)
+            crossing.lane == to_monitor && is_in_tunnel_down(&crossing.decoded, receiver)
         });
-        let mut arrivals: Vec<Exit> = crossings.flat_map(Crossing::whole_exits).copied().collect();
+        let exits = crossings.flat_map(Crossing::whole_exits).copied();
+        let mut arrivals: Vec<Exit> = exits.filter(|exit| exit.ns >= sent.ns).collect();
         arrivals.sort_unstable_by_key(|exit| exit.order);
         arrivals
     }

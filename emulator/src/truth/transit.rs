@@ -8,7 +8,7 @@ pub(super) const EARLY_NS: u64 = 2_000;
 /// The machine may hold half of all frames up by this …
 const TYPICAL_LATE_NS: u64 = 500_000;
 /// … and all but one of a hundred, and one more, by this.
-const RARE_LATE_NS: u64 = 5_000_000;
+pub(super) const RARE_LATE_NS: u64 = 5_000_000;
 /// netem's tables reach so many deviations.
 const TABLE_REACH: u64 = 4;
 /// netem's tables are not centred better than this share of the jitter.

@@ -140,6 +140,22 @@ pub fn probe_payload(session: u32, task: u32, sender: u32, sequence: u32, warmup
     [&head[..], &names, &[0; 8], &[0; 28]].concat()
 }
 
+/// Session, task, sender and sequence number, if a receiver's UDP and a monitor take the datagram for a probe.
+pub fn taken_for(datagram: &[u8]) -> Option<[u32; 4]> {
+    let udp = &datagram[20..];
+    let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
+    let udp = udp.get(..length).filter(|udp| udp.len() >= 40)?;
+    let pseudo = [&datagram[12..20], &[0, 17], &udp[4..6]].concat();
+    let is_sound = udp[6..8] == [0, 0] || checksum(&[&pseudo, udp]) == [0, 0];
+    let data = &udp[8..];
+    let is_probe = udp[2..4] == 33900u16.to_be_bytes()
+        && data[..5] == *b"VMSP\x01"
+        && data[6..8] == 32u16.to_be_bytes();
+    let number =
+        |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+    (is_sound && is_probe).then(|| [8, 12, 16, 20].map(number))
+}
+
 pub fn multicast_mac(group: Ipv4Addr) -> [u8; 6] {
     let [_, b, c, d] = group.octets();
     [1, 0, 0x5e, b & 0x7f, c, d]

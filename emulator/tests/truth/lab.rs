@@ -94,6 +94,17 @@ pub struct Deed {
     pub lost_at: BTreeMap<u32, Vec<String>>,
     /// Lanes where a bit was flipped, and the copy went on.
     pub hurt_at: Vec<String>,
+    /// Copies that arrived under another probe's name.
+    pub misnamed: Vec<Misnamed>,
+}
+
+/// An arrival that no receiver can tell from that of the probe whose name it bears.
+#[derive(Debug, Clone, Copy)]
+pub struct Misnamed {
+    /// Session, task, sender, sequence number.
+    pub name: [u32; 4],
+    pub receiver: u32,
+    pub ns: u64,
 }
 
 /// A probe to be sent.
@@ -221,9 +232,9 @@ impl Lab {
     /// Sends a probe along the shortest paths to every tunnel.
     pub fn probe(&mut self, send: Send<'_>, net: &mut dyn Net) -> Deed {
         let sender = self.tunnel(send.sender);
+        let name = [self.session, 1, sender.id, send.sequence];
         let payload = frames::probe_payload(self.session, 1, sender.id, send.sequence, false);
         let inner = frames::udp(sender.monitor_inner, GROUP, 33900, send.ttl, &payload);
-        let original = inner[20..].to_vec();
         let first = self.monitor_lane(true);
         let tree = self.tree(&sender.at);
         let mut walk = Walk {
@@ -231,7 +242,7 @@ impl Lab {
             lab: self,
             net,
             sender,
-            original,
+            name,
             deed: Deed::default(),
         };
         walk.over(&first, Form::Up, send.ns, inner);

@@ -2,6 +2,7 @@
 
 mod captures;
 mod causes;
+mod copies;
 mod decoder;
 mod disagreements;
 mod fates;

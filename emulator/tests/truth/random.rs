@@ -162,6 +162,10 @@ fn check(seed: u64, probes: u32) -> Result<(), TestCaseError> {
             deeds.push((sender, sequence, ns, deed));
         }
     }
+    let misnamed: Vec<_> = deeds
+        .iter()
+        .flat_map(|(.., deed)| deed.misnamed.clone())
+        .collect();
     let truth = lab.truth();
     for sender in &lab.plan.tunnels {
         for receiver in lab
@@ -196,6 +200,11 @@ fn check(seed: u64, probes: u32) -> Result<(), TestCaseError> {
                 .zip(deeds.iter().filter(|deed| deed.0 == sender.id))
             {
                 let mut arrivals = deed.arrivals.get(&receiver.id).cloned().unwrap_or_default();
+                let name = [lab.session, 1, sender.id, *sequence];
+                let mistaken = misnamed.iter().filter(|other| {
+                    (other.name, other.receiver) == (name, receiver.id) && other.ns >= *ns
+                });
+                arrivals.extend(mistaken.map(|other| other.ns));
                 arrivals.sort_unstable();
                 prop_assert_eq!((probe.id.sequence, probe.sent_ns), (*sequence, *ns));
                 prop_assert_eq!(&probe.arrivals_ns, &arrivals);
@@ -220,14 +229,31 @@ fn check(seed: u64, probes: u32) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-// The seed is fixed: two runs are the same run. Known and open: the network of seed 14973059806272461103 has two identical
-// copies in flight while an impairment changes, and they are paired the wrong way round (an infrastructure verdict).
+// The seed is fixed: two runs are the same run.
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(6037), ..ProptestConfig::with_cases(40) })]
 
     #[test]
     fn the_truth_is_what_was_done(seed: u64) {
         check(seed, 60)?;
+    }
+}
+
+/// Networks that were misjudged once.
+#[test]
+fn corruption_that_imitates() {
+    // One copy's flipped bit makes it the image of another copy on the same wire.
+    let image = 14973059806272461103;
+    // Two damaged copies could both have become what left: each lacks the bit that the other has.
+    let either = 1611541211921233277;
+    // Two flipped bits cancel out in the checksum: in the padding; in the name; in the name of one that was not sent yet.
+    let cancelled = [
+        14187281951671877125,
+        13078993829382007317,
+        3757578835063742921,
+    ];
+    for seed in [image, either].into_iter().chain(cancelled) {
+        check(seed, 60).unwrap_or_else(|error| panic!("{seed}: {error}"));
     }
 }
 

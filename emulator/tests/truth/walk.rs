@@ -6,7 +6,7 @@ use mvpnlab_emulator::{plan::TunnelPlan, truth::Lane};
 
 use crate::{
     frames,
-    lab::{Deed, GROUP, Lab, Net},
+    lab::{Deed, GROUP, Lab, Misnamed, Net},
 };
 
 /// How a probe is wrapped; down a tunnel with this place in the plan.
@@ -35,8 +35,8 @@ pub struct Walk<'a> {
     pub net: &'a mut dyn Net,
     pub sender: TunnelPlan,
     pub tree: BTreeMap<String, Lane>,
-    /// The UDP datagram as it was sent.
-    pub original: Vec<u8>,
+    /// As it was sent: session, task, sender, sequence number.
+    pub name: [u32; 4],
     pub deed: Deed,
 }
 
@@ -73,16 +73,18 @@ impl Walk<'_> {
             }
             Form::Up | Form::Native => self.branch(&node, next, inner),
             Form::Down(tunnel) if node == "MON" => {
-                let id = self.lab.plan.tunnels[tunnel].id;
-                match inner[20..] == self.original {
-                    true => self.deed.arrivals.entry(id).or_default().push(ns),
-                    false => self
-                        .deed
-                        .lost_at
-                        .entry(id)
-                        .or_default()
-                        .push("damaged".into()),
+                let receiver = self.lab.plan.tunnels[tunnel].id;
+                let name = frames::taken_for(&inner);
+                if name == Some(self.name) {
+                    self.deed.arrivals.entry(receiver).or_default().push(ns);
+                    return;
                 }
+                // Two flipped bits may cancel out in the checksum, and the name may be another's then.
+                self.deed
+                    .misnamed
+                    .extend(name.map(|name| Misnamed { name, receiver, ns }));
+                let lost_at = self.deed.lost_at.entry(receiver).or_default();
+                lost_at.push("damaged".into());
             }
             Form::Down(_) => {
                 let near = self.near_monitor();
