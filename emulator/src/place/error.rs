@@ -20,6 +20,10 @@ pub enum PlaceError {
         "`{program}` was not found or does not run ({reason}); install it (Debian or Ubuntu: `apt-get install qemu-system-x86`) or name it in MVPNLAB_QEMU"
     )]
     NoQemu { program: String, reason: String },
+    #[error(
+        "`{program}` did not load the library without which its virtual time does not repeat; is it statically linked, or a wrapper that clears its environment? Use Debian's own qemu-system-x86"
+    )]
+    NoGate { program: String },
     #[error("the sealed lab was not done after {} s and was stopped; allow it more time, or see what it waited for\n{words}", .deadline.as_secs())]
     Deadline {
         deadline: Duration,

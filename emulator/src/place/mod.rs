@@ -7,6 +7,7 @@ pub mod archive;
 pub mod cache;
 pub mod doorbell;
 pub mod error;
+mod gate;
 pub mod guest;
 pub mod image;
 pub mod native;

@@ -16,6 +16,7 @@ use std::time::Instant;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::error::{LAST_LINES, LastWords, PlaceError};
+use super::gate;
 use super::overlay;
 use super::qmp::{Qmp, QmpError};
 use super::shared_memory::{WINDOW_BYTES, Window};
@@ -116,8 +117,9 @@ impl Qemu {
             .map(|a| a.to_string_lossy().into_owned())
             .collect();
         format!(
-            "{}\n{}\n{}",
+            "{}\n{}\n{}\n{}",
             self.version,
+            gate::id(),
             words.join(" "),
             kernel_arguments()
         )
@@ -144,8 +146,10 @@ impl Qemu {
         let console = memory_file("console", 0)?;
         let stderr = memory_file("stderr", 0)?;
 
-        let mut inherited = vec![shared.as_raw_fd(), theirs.as_raw_fd(), console.as_raw_fd()];
         let mut command = Command::new(&self.program);
+        let gate = gate::put_before(&mut command)?;
+        let mut inherited = [&shared, &console, &gate].map(AsRawFd::as_raw_fd).to_vec();
+        inherited.push(theirs.as_raw_fd());
         command
             .args(machine_arguments(memory_mib))
             .arg("-kernel")
@@ -202,6 +206,9 @@ impl Qemu {
         drop(theirs);
         let mut guard = Guard(Some(child));
         match Qmp::open(ours, deadline) {
+            Ok(_) if !gate::is_in(guard.id()) => Err(PlaceError::NoGate {
+                program: self.program.display().to_string(),
+            }),
             Ok(qmp) => Ok(Machine {
                 child: guard.take(),
                 qmp,
@@ -282,7 +289,8 @@ fn backend(id: &str, path: &Path, bytes: u64, share: bool) -> OsString {
     argument
 }
 
-fn descriptor(file: &File) -> PathBuf {
+/// The path by which a child that inherits a file finds it.
+pub fn descriptor(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
@@ -359,6 +367,10 @@ impl Drop for Machine {
 struct Guard(Option<Child>);
 
 impl Guard {
+    fn id(&self) -> u32 {
+        self.0.as_ref().map_or(0, Child::id)
+    }
+
     fn take(&mut self) -> Child {
         self.0
             .take()
