@@ -41,6 +41,28 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Draws a scenario's topology: roles, addresses, impairments, tunnels.
+    Graph {
+        /// The scenario file.
+        file: PathBuf,
+        /// What to draw for.
+        #[arg(long, value_enum, default_value_t = GraphFormat::Svg)]
+        format: GraphFormat,
+        /// Where the picture goes; standard output unless told.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Prints a script that completes this command line in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual pages, one a command, into a folder.
+    Man {
+        /// The folder; it is made if need be.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Says what this host can do, and what to do about what it cannot.
     Doctor {
         /// As JSON.
@@ -154,6 +176,15 @@ pub struct Faults {
     /// How labs are run.
     #[command(flatten)]
     pub labs: Labs,
+}
+
+/// Formats of `mvpnlab graph`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A picture that stands alone.
+    Svg,
+    /// For Graphviz.
+    Dot,
 }
 
 /// When to colour.

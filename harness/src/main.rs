@@ -11,7 +11,9 @@ mod describe;
 mod doctor;
 mod drive;
 mod faults;
+mod graph;
 mod image;
+mod manual;
 mod monitor_client;
 mod program;
 mod replay;
@@ -34,6 +36,13 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::command(&args).into(),
         Command::Check { paths } => describe::check(&paths).into(),
         Command::Plan { file, json } => describe::plan(&file, json).into(),
+        Command::Graph {
+            file,
+            format,
+            output,
+        } => graph::command(&file, format, output.as_deref()).into(),
+        Command::Completions { shell } => manual::completions(shell).into(),
+        Command::Man { folder } => manual::pages(&folder).into(),
         Command::Doctor { json } => doctor::command(json).into(),
         Command::Image { gc } => image::command(gc).into(),
         Command::Guest => init().into(),

@@ -1,7 +1,7 @@
 //! From scenario, truth and claims to the report's figures.
 
 mod charts;
-mod topology;
+pub mod topology;
 
 use std::collections::BTreeMap;
 

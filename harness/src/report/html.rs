@@ -2,7 +2,7 @@
 
 mod charts;
 mod layout;
-mod topology;
+pub mod topology;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

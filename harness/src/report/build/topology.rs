@@ -7,13 +7,13 @@ use crate::report::{Direction, Link, Node, Topology, Tunnel};
 use crate::run::suite::Case;
 
 /// Nodes, links and tunnels, with what the scenario does to them at the start.
-pub(super) fn of(case: &Case) -> Topology {
+pub fn of(case: &Case) -> Topology {
     let scenario = &case.scenario;
     let mvpns = |node: &str| {
-        scenario
+        case.plan
             .mvpns
             .iter()
-            .filter(|(_, mvpn)| mvpn.sites.contains_key(node))
+            .filter(|(_, mvpn)| mvpn.sites.iter().any(|site| site.pe == node))
             .map(|(name, _)| name.clone())
             .collect()
     };

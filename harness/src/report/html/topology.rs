@@ -12,24 +12,53 @@ const WIDTH: f64 = 1100.0;
 const MARGIN_X: f64 = 80.0;
 const MARGIN_Y: f64 = 44.0;
 
-/// The drawing.
+/// What a drawing says beyond what a report's does.
+pub struct Notes<'a> {
+    /// Under a node's name.
+    pub node: &'a dyn Fn(&str) -> String,
+    /// Beside the middle of the link between two nodes.
+    pub link: &'a dyn Fn(&Link) -> String,
+}
+
+/// A drawing's size in pixels and its content.
+pub struct Drawing {
+    /// Across.
+    pub width: f64,
+    /// Down.
+    pub height: f64,
+    /// SVG elements.
+    pub elements: Markup,
+}
+
+/// The drawing, for a page that has the style sheet's colours.
 pub fn draw(topology: &Topology) -> Markup {
+    let nothing = Notes {
+        node: &|_| String::new(),
+        link: &|_| String::new(),
+    };
+    let Drawing {
+        width,
+        height,
+        elements,
+    } = drawing(topology, &nothing);
+    html! {
+        svg viewBox=(format!("0 0 {width} {height}")) role="img" aria-label="topology" { (elements) }
+    }
+}
+
+/// The drawing's elements.
+pub fn drawing(topology: &Topology, notes: &Notes) -> Drawing {
     let index: BTreeMap<&str, usize> = topology
         .nodes
         .iter()
         .enumerate()
         .map(|(i, n)| (n.name.as_str(), i))
         .collect();
+    let ends = |link: &Link| Some((*index.get(link.a.as_str())?, *index.get(link.b.as_str())?));
     let edges: Vec<(usize, usize, f64)> = topology
         .links
         .iter()
-        .filter_map(|link| {
-            Some((
-                *index.get(link.a.as_str())?,
-                *index.get(link.b.as_str())?,
-                length(topology, link),
-            ))
-        })
+        .filter_map(|link| ends(link).map(|(a, b)| (a, b, length(topology, link))))
         .collect();
     let at: Vec<(f64, f64)> = layout::place(topology.nodes.len(), &edges)
         .into_iter()
@@ -40,22 +69,23 @@ pub fn draw(topology: &Topology) -> Markup {
             )
         })
         .collect();
-    let height = MARGIN_Y + at.iter().fold(0.0, |lowest: f64, (_, y)| lowest.max(*y));
-    let ends = topology.links.iter().filter_map(|link| {
-        Some((
-            link,
-            at[*index.get(link.a.as_str())?],
-            at[*index.get(link.b.as_str())?],
-        ))
-    });
-    let ends: Vec<_> = ends.collect();
-    html! {
-        svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label="topology" {
-            @for (link, a, b) in &ends { (line(link, *a, *b)) }
-            @for tunnel in tunnels(topology, &index, &at) { (tunnel) }
-            @for (link, a, b) in &ends { (labels(link, *a, *b)) }
-            @for (node, at) in topology.nodes.iter().zip(&at) { (box_of(&node.name, &node.role, &subtitle(topology, node), *at)) }
+    let links: Vec<_> = topology
+        .links
+        .iter()
+        .filter_map(|link| ends(link).map(|(a, b)| (link, at[a], at[b])))
+        .collect();
+    let elements = html! {
+        @for (link, a, b) in &links { (line(link, *a, *b)) }
+        @for tunnel in tunnels(topology, &index, &at) { (tunnel) }
+        @for (link, a, b) in &links { (labels(link, &(notes.link)(link), *a, *b)) }
+        @for (node, at) in topology.nodes.iter().zip(&at) {
+            (box_of(node, &[subtitle(topology, node), (notes.node)(&node.name)], *at))
         }
+    };
+    Drawing {
+        width: WIDTH,
+        height: MARGIN_Y + at.iter().fold(0.0, |lowest: f64, (_, y)| lowest.max(*y)),
+        elements,
     }
 }
 
@@ -130,20 +160,42 @@ fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
     }
 }
 
-/// What is done to each direction, written at the third of the link nearest to where it comes from.
-fn labels(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
+/// What is done to each direction, written at the third of the link nearest to where it comes from; a note in the middle.
+fn labels(link: &Link, note: &str, a: (f64, f64), b: (f64, f64)) -> Markup {
     let same = link.to_a.impairment == link.to_b.impairment
         && lost(&link.to_a).is_none()
         && lost(&link.to_b).is_none();
     let at = |share: f64| (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share);
+    let below = |(x, y)| {
+        (
+            x,
+            y + if same && link.to_b.impairment.is_empty() {
+                0.0
+            } else {
+                13.0
+            },
+        )
+    };
     html! {
         @if same {
-            (label(&link.to_b.impairment, at(0.5)))
+            (label(&link.to_b.impairment, "var(--ink)", at(0.5)))
         } @else {
-            (label(&towards(&link.b, &link.to_b), at(0.34)))
-            (label(&towards(&link.a, &link.to_a), at(0.68)))
+            (label(&towards(&link.b, &link.to_b), "var(--ink)", at(0.34)))
+            (label(&towards(&link.a, &link.to_a), "var(--ink)", at(0.68)))
         }
+        @if has_room(note, a, b) { (label(note, "var(--quiet)", below(at(0.5)))) }
     }
+}
+
+/// Whether a note fits between the boxes at a link's ends.
+fn has_room(note: &str, a: (f64, f64), b: (f64, f64)) -> bool {
+    let (dx, dy) = ((b.0 - a.0).abs(), (b.1 - a.1).abs());
+    let needed = if dx > dy {
+        95.0 + 6.2 * note.chars().count() as f64
+    } else {
+        75.0
+    };
+    dx.hypot(dy) >= needed
 }
 
 fn towards(node: &str, direction: &Direction) -> String {
@@ -160,12 +212,12 @@ fn towards(node: &str, direction: &Direction) -> String {
     }
 }
 
-fn label(text: &str, (x, y): (f64, f64)) -> Markup {
+fn label(text: &str, colour: &str, (x, y): (f64, f64)) -> Markup {
     if text.is_empty() {
         return html! {};
     }
     html! {
-        text x=(px(x)) y=(px(y + 4.0)) text-anchor="middle" font-size="11.5" fill="var(--ink)"
+        text x=(px(x)) y=(px(y + 4.0)) text-anchor="middle" font-size="11.5" fill=(colour)
             stroke="var(--card)" stroke-width="4" paint-order="stroke" stroke-linejoin="round" { (text) }
     }
 }
@@ -235,22 +287,26 @@ fn subtitle(topology: &Topology, node: &crate::report::Node) -> String {
         .join(" · ")
 }
 
-fn box_of(name: &str, role: &str, subtitle: &str, (x, y): (f64, f64)) -> Markup {
-    let widest = (name.chars().count() as f64 * 9.5).max(subtitle.chars().count() as f64 * 5.8);
-    let (width, height) = (widest + 22.0, if subtitle.is_empty() { 30.0 } else { 42.0 });
-    let corner = if matches!(role, "p" | "pe") {
-        height / 2.0
+/// A node's box: its name, and small lines under it.
+fn box_of(node: &crate::report::Node, lines: &[String], (x, y): (f64, f64)) -> Markup {
+    let lines: Vec<&String> = lines.iter().filter(|line| !line.is_empty()).collect();
+    let longest = lines.iter().map(|line| line.chars().count()).max();
+    let widest = (node.name.chars().count() as f64 * 9.5).max(longest.unwrap_or(0) as f64 * 5.8);
+    let (width, height) = (widest + 22.0, 30.0 + 12.0 * lines.len() as f64);
+    let corner = if matches!(node.role.as_str(), "p" | "pe") {
+        15.0 + 6.0 * lines.len().min(1) as f64
     } else {
         5.0
     };
+    let first = y - height / 2.0 + 19.0 + if lines.is_empty() { 1.0 } else { 0.0 };
     html! {
         g {
             rect x=(px(x - width / 2.0)) y=(px(y - height / 2.0)) width=(px(width)) height=(px(height)) rx=(px(corner))
-                fill=(format!("var(--{role})")) stroke="var(--card)" stroke-width="2" {}
-            text x=(px(x)) y=(px(y + if subtitle.is_empty() { 5.0 } else { -2.0 })) text-anchor="middle" font-size="14.5"
-                font-weight="650" fill="var(--ink)" { (name) }
-            @if !subtitle.is_empty() {
-                text x=(px(x)) y=(px(y + 13.0)) text-anchor="middle" font-size="10.5" fill="var(--ink)" opacity="0.8" { (subtitle) }
+                fill=(format!("var(--{})", node.role)) stroke="var(--card)" stroke-width="2" {}
+            text x=(px(x)) y=(px(first)) text-anchor="middle" font-size="14.5" font-weight="650" fill="var(--ink)" { (node.name) }
+            @for (number, line) in (1..).zip(&lines) {
+                text x=(px(x)) y=(px(first + 2.0 + 12.5 * f64::from(number))) text-anchor="middle" font-size="10.5"
+                    fill="var(--ink)" opacity="0.8" { (line) }
             }
         }
     }
