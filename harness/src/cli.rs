@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::new::New;
+
 const EXIT_CODES: &str = "Exit codes: 0 every expectation held · 1 an expectation failed · 2 the command line or a scenario \
 is wrong, nothing was run · 3 infrastructure: a lab went wrong, results could not be written, or nothing was judged. \
 Infrastructure outranks failure.";
@@ -41,6 +43,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes a commented scenario to start from.
+    New(New),
     /// Draws a scenario's topology: roles, addresses, impairments, tunnels.
     Graph {
         /// The scenario file.

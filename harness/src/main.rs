@@ -15,6 +15,7 @@ mod graph;
 mod image;
 mod manual;
 mod monitor_client;
+mod new;
 mod program;
 mod replay;
 mod report;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::command(&args).into(),
         Command::Check { paths } => describe::check(&paths).into(),
         Command::Plan { file, json } => describe::plan(&file, json).into(),
+        Command::New(args) => new::command(&args).into(),
         Command::Graph {
             file,
             format,
