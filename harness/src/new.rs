@@ -1,8 +1,9 @@
 //! `mvpnlab new`: a scenario to start from, with comments that say what each part is for.
 
+mod import;
 mod shape;
+mod sketch;
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -12,8 +13,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 pub use shape::Shape;
+use sketch::{Link, Router, Sketch};
 
-use crate::run::{infrastructure, output};
+use crate::run::{infrastructure, output, usage};
 use crate::verdict::Exit;
 
 /// More would not fit into the lab's memory.
@@ -22,6 +24,10 @@ const ROUTERS_MAX: i64 = 200;
 /// What is to be generated.
 #[derive(Debug, Clone, Args)]
 pub struct New {
+    /// Takes the backbone from a GraphML or GML file, as the Topology Zoo has them: every node becomes a PE, and
+    /// links are delayed by their length on the great circle where the file says where nodes are.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "routers", "pes", "scatter"])]
+    pub from: Option<PathBuf>,
     /// Shape of the backbone.
     #[arg(long, value_enum, default_value_t = Shape::Ring)]
     pub shape: Shape,
@@ -34,7 +40,7 @@ pub struct New {
     /// Attaches the PEs to P routers at random, by this seed; else one after the other.
     #[arg(long, value_name = "SEED")]
     pub scatter: Option<u64>,
-    /// One-way delay of a link between P routers, as in 5ms.
+    /// One-way delay of backbone links of unknown length, as in 5ms.
     #[arg(long, value_name = "TIME", default_value = "5ms")]
     pub delay: String,
     /// Where it goes, a file that is not there yet; standard output unless told.
@@ -44,7 +50,10 @@ pub struct New {
 
 /// Writes a scenario to a file that must not exist, or to standard output.
 pub fn command(new: &New) -> Exit {
-    let text = scenario(new);
+    let text = match scenario(new) {
+        Ok(text) => text,
+        Err(error) => return usage(&error),
+    };
     let written = match &new.output {
         Some(path) => OpenOptions::new()
             .write(true)
@@ -65,92 +74,43 @@ pub fn command(new: &New) -> Exit {
     }
 }
 
-/// The scenario's text.
-fn scenario(new: &New) -> String {
-    let homes = homes(new);
-    let core = shape::links(new.shape, usize::from(new.routers));
-    let mut text = String::new();
-    let mut say = |words: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{words}");
+/// The scenario's text, or what is wrong with the file it was to be made from.
+fn scenario(new: &New) -> Result<String, String> {
+    let sketch = match &new.from {
+        Some(file) => import::sketch(file, &new.delay)?,
+        None => generated(new),
     };
-    say(
-        "# A scenario: one file says what is built, what happens, what the monitor is to do, and what must come out.",
-    );
-    say(
-        "# `mvpnlab check FILE` reads it, `mvpnlab graph FILE -o picture.svg` draws it, `mvpnlab run FILE --out out` runs it.\n",
-    );
-    say(&format!(
-        "title = \"{} PEs on a {} of {}\"",
-        new.pes,
-        name(new.shape),
-        new.routers
-    ));
-    say("duration = \"40s\" # in the lab's own time; idle time costs nothing");
-    if usize::from(new.routers) + usize::from(new.pes) > 12 {
-        let mib = 1024 + 128 * (u32::from(new.routers) + u32::from(new.pes)) / 2;
-        say(&format!("memory_mib = {}", mib.next_multiple_of(256)));
+    Ok(sketch.text())
+}
+
+/// P routers in a shape, and PEs on them.
+fn generated(new: &New) -> Sketch {
+    let p = |n: usize| format!("P{}", n + 1);
+    let pes: Vec<String> = (1..=new.pes).map(|n| format!("PE{n}")).collect();
+    let core = shape::links(new.shape, usize::from(new.routers));
+    let core = core.into_iter().map(|(a, b)| Link {
+        ends: format!("{}-{}", p(a), p(b)),
+        delay: Some(new.delay.clone()),
+    });
+    let access = pes.iter().zip(homes(new)).map(|(pe, home)| Link {
+        ends: format!("{pe}-{}", p(home)),
+        delay: None,
+    });
+    Sketch {
+        title: format!(
+            "{} PEs on a {} of {}",
+            new.pes,
+            name(new.shape),
+            new.routers
+        ),
+        routers: (0..usize::from(new.routers))
+            .map(|n| Router::plain(&p(n)))
+            .collect(),
+        links: core.chain(access).collect(),
+        pes: pes.iter().map(|pe| Router::plain(pe)).collect(),
+        monitor_at: p(0),
+        rp: Some(p(0)),
     }
-    say("\n[backbone]");
-    say(
-        "rp = \"P1\" # rendezvous point of the default MDT; give an SSM group (232/8) below and it needs none\n",
-    );
-    say(
-        "# Roles: p and pe (routers), ce (a customer's host, or a PIM router if a host hangs on it), host, monitor.",
-    );
-    say("[nodes]\nMON = { role = \"monitor\" }");
-    for p in 1..=new.routers {
-        say(&format!("P{p} = {{ role = \"p\" }}"));
-    }
-    for pe in 1..=new.pes {
-        say(&format!("PE{pe} = {{ role = \"pe\" }}"));
-    }
-    say(
-        "\n# The monitor's own link. Impairments: delay, jitter, distribution, loss, burst, duplicate, reorder, corrupt, rate,",
-    );
-    say(
-        "# queue_packets; `impair` is for both directions, `impair_to = { P1 = { ... } }` for one.",
-    );
-    say("[[link]]\nends = \"MON-P1\"");
-    for (a, b) in core {
-        say(&format!(
-            "\n[[link]]\nends = \"P{}-P{}\"\nimpair = {{ delay = \"{}\" }}",
-            a + 1,
-            b + 1,
-            new.delay
-        ));
-    }
-    for (pe, p) in (1..).zip(&homes) {
-        say(&format!("\n[[link]]\nends = \"PE{pe}-P{}\"", p + 1));
-    }
-    let pes: Vec<String> = (1..=new.pes).map(|pe| format!("\"PE{pe}\"")).collect();
-    say(
-        "\n# An MVPN: its default MDT, and its sites. `sites = { PE1 = \"CE1\" }` puts a customer behind PE1.",
-    );
-    say(&format!(
-        "[mvpn.red]\ndefault_mdt = \"239.1.1.1\"\nsites_without_ce = [{}]",
-        pes.join(", ")
-    ));
-    say("\n# The monitor's GRE tunnels, one to each PE.");
-    for pe in 1..=new.pes {
-        say(&format!("[[tunnel]]\nname = \"t{pe}\"\nat = \"PE{pe}\"\n"));
-    }
-    say(
-        "[monitor]\nping = \"1s\" # round trips of the tunnels, to be taken out of what is measured\n",
-    );
-    say("# Probes into every tunnel, copies back by all others.");
-    say(
-        "[[monitor.task]]\nname = \"all-pairs\"\nmvpn = \"red\"\nsenders = [\"*\"]\nreceivers = [\"*\"]\nrate = \"2/s\"\nwarmup = \"5s\"\n",
-    );
-    say("# What happens meanwhile, for example:");
-    say(
-        "# [[at]]\n# time = \"20s\"\n# do = \"impair-link\"\n# link = \"PE1-P1\"\n# to = \"PE1\"\n# impair = { loss = \"5%\" }\n",
-    );
-    say("# What must come out: every probe's fate as the taps saw it, and no gap in the results.");
-    say("[[expect]]\ncheck = \"fates\"\ntask = \"all-pairs\"\nat_least = 50\n");
-    say("[[expect]]\ncheck = \"intervals\"\ntask = \"all-pairs\"\n");
-    say("[[expect]]\ncheck = \"customer-adjacencies\"\nmvpn = \"red\"");
-    text
 }
 
 /// The P router, from 0, that each PE is attached to.
@@ -191,6 +151,7 @@ mod tests {
             scatter,
             delay: "5ms".into(),
             output: None,
+            from: None,
         }
     }
 
@@ -198,7 +159,7 @@ mod tests {
     fn what_is_generated_is_sound() {
         for &shape in Shape::value_variants() {
             for (routers, pes) in [(1, 2), (2, 3), (7, 4), (12, 9)] {
-                let text = scenario(&new(shape, routers, pes, Some(7)));
+                let text = scenario(&new(shape, routers, pes, Some(7))).unwrap();
                 Case::of(text.clone(), Path::new("new.toml"), PathBuf::new())
                     .unwrap_or_else(|error| panic!("{shape:?}: {error}\n{text}"));
             }
@@ -207,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_scenario_to_start_from() {
-        insta::assert_snapshot!(scenario(&new(Shape::Ring, 3, 2, None)));
+        insta::assert_snapshot!(scenario(&new(Shape::Ring, 3, 2, None)).unwrap());
     }
 
     #[test]
@@ -227,7 +188,10 @@ mod tests {
         let beside = file.path().with_extension("toml");
         new.output = Some(beside.clone());
         assert_eq!(command(&new), Exit::Pass);
-        assert_eq!(std::fs::read_to_string(&beside).unwrap(), scenario(&new));
+        assert_eq!(
+            std::fs::read_to_string(&beside).unwrap(),
+            scenario(&new).unwrap()
+        );
         std::fs::remove_file(beside).unwrap();
     }
 }
