@@ -24,6 +24,10 @@ pub enum Protocol {
     Igmp,
     /// RFC 2784 and 2890.
     Gre,
+    /// PIM version 2: RFC 7761, 3973, 5015, 5059, 5384.
+    Pim,
+    /// RFC 6037 §7.
+    MdtJoin,
     /// The monitor's own probe header, a UDP payload.
     Probe,
     /// The monitor's own echo header, the data of an ICMP echo.
@@ -43,6 +47,8 @@ impl fmt::Display for Protocol {
             Self::Icmp => "ICMP",
             Self::Igmp => "IGMP",
             Self::Gre => "GRE",
+            Self::Pim => "PIM",
+            Self::MdtJoin => "MDT Join",
             Self::Probe => "probe",
             Self::Echo => "echo",
             Self::Rtp => "RTP",

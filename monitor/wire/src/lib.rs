@@ -10,7 +10,10 @@
 //! GRE tunnel around it in one buffer; [`tunnel::decapsulate`] opens what arrives, down to a customer's
 //! packet on an MDT, without copying a byte. [`link`] strips what a capture puts in front.
 //!
-//! Not here: IPv6, reassembly of fragments, GRE source routing (RFC 1701), RTCP.
+//! [`pim`] and [`mdt_join`] are what routers tell one another on an MDT and on the backbone. An MDT Join is
+//! nothing but a list, so its view is all there is to it.
+//!
+//! Not here: IPv6 (but for addresses in PIM and MDT Join), reassembly of fragments, GRE source routing (RFC 1701), RTCP.
 
 mod bytes;
 mod open_enum;
@@ -27,6 +30,8 @@ pub mod inner;
 pub mod ipv4;
 pub mod ipv4_options;
 pub mod link;
+pub mod mdt_join;
+pub mod pim;
 pub mod probe;
 pub mod rtp;
 pub mod tunnel;
@@ -48,6 +53,8 @@ pub use inner::{Addressing, Inner};
 pub use ipv4::{IpProtocol, Packet as Ipv4Packet, Repr as Ipv4Repr};
 pub use ipv4_options::{Ipv4Option, Options as Ipv4Options};
 pub use link::{Captured, Direction, LinkType};
+pub use mdt_join::{Packet as MdtJoinPacket, Tlv as MdtJoinTlv, Tlvs as MdtJoinTlvs};
+pub use pim::{Packet as PimPacket, PimType, Repr as PimRepr};
 pub use probe::{Packet as ProbePacket, Repr as ProbeRepr};
 pub use rtp::{Packet as RtpPacket, Repr as RtpRepr};
 pub use tunnel::{Decapsulated, Outer, decapsulate, encapsulate};

@@ -12,7 +12,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "txt") {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            seed(here, &name, &fs::read_to_string(&path)?)?;
+            let text = fs::read_to_string(&path)?;
+            // With its link type a packet begins; some files have several.
+            for (number, fixture) in text.split("\nlink ").skip(1).enumerate() {
+                seed(
+                    here,
+                    &format!("{name}-{number}"),
+                    &format!("link {fixture}"),
+                )?;
+            }
         }
     }
     Ok(())
@@ -52,13 +60,15 @@ fn packets(
         IpProtocol::Icmp => "icmp",
         IpProtocol::Igmp => "igmp",
         IpProtocol::Gre => "gre",
-        IpProtocol::Tcp | IpProtocol::Pim | IpProtocol::Unknown(_) => return Ok(()),
+        IpProtocol::Pim => "pim",
+        IpProtocol::Tcp | IpProtocol::Unknown(_) => return Ok(()),
     };
     write(here, target, name, packet.payload())?;
     if packet.protocol() == IpProtocol::Udp {
         let payload = packet.payload().get(8..).unwrap_or_default();
         write(here, "probe", name, payload)?;
         write(here, "rtp", name, payload)?;
+        write(here, "mdt_join", name, payload)?;
     }
     if packet.protocol() == IpProtocol::Gre {
         write(here, "tunnel", name, packet.as_bytes())?;

@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 use vmscope_wire::{
     Content, Customer, EchoPacket, EchoRepr, EthernetPacket, EthernetRepr, Fault, GrePacket,
     GreRepr, IcmpPacket, IcmpRepr, IgmpPacket, IgmpRepr, Ipv4Packet, Ipv4Repr, LinkType,
-    ProbePacket, ProbeRepr, Result, RtpPacket, RtpRepr, UdpPacket, UdpRepr, decapsulate, tunnel,
+    MdtJoinPacket, PimPacket, PimRepr, ProbePacket, ProbeRepr, Result, RtpPacket, RtpRepr,
+    UdpPacket, UdpRepr, decapsulate, mdt_join, pim, tunnel,
 };
 
 const SRC: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
@@ -100,6 +101,45 @@ pub fn igmp(data: &[u8]) {
         repr.emit(&mut buffer)?;
         let again = IgmpPacket::new_checked(&buffer)?;
         assert_eq!(IgmpRepr::parse(&again)?, repr);
+        Ok(())
+    });
+}
+
+/// PIM, all types.
+pub fn pim(data: &[u8]) {
+    read(data, |data| {
+        let packet = PimPacket::new_checked(data)?;
+        let repr = PimRepr::parse(&packet)?;
+        assert!(!repr.to_string().is_empty() && !format!("{repr:?}").is_empty());
+        match repr {
+            PimRepr::JoinPrune(message) | PimRepr::Graft(message) | PimRepr::GraftAck(message) => {
+                let sources = |group: pim::Group<'_>| group.joins.len() + group.prunes.len();
+                let all: usize = message.groups.iter().map(sources).sum();
+                assert_eq!(message.entries().count(), all);
+            }
+            PimRepr::Register(register) => {
+                let _ = register.ipv4().map(|packet| packet.verify_checksum());
+            }
+            _ => {}
+        }
+        let mut buffer = vec![0xa5; repr.buffer_len()];
+        repr.emit(&mut buffer)?;
+        let again = PimPacket::new_checked(&buffer)?;
+        assert_eq!(PimRepr::parse(&again)?, repr);
+        Ok(())
+    });
+}
+
+/// MDT Join. Reserved bytes apart, what is written is what was read.
+pub fn mdt_join(data: &[u8]) {
+    read(data, |data| {
+        let packet = MdtJoinPacket::new_checked(data)?;
+        let tlvs: Vec<_> = packet.tlvs().collect();
+        assert!(tlvs.iter().all(|tlv| !tlv.to_string().is_empty()));
+        assert_eq!(mdt_join::buffer_len(packet.tlvs()), data.len());
+        let mut buffer = vec![0xa5; data.len()];
+        assert_eq!(mdt_join::emit(packet.tlvs(), &mut buffer)?, data.len());
+        assert!(MdtJoinPacket::new_checked(&buffer)?.tlvs().eq(tlvs));
         Ok(())
     });
 }

@@ -1,5 +1,7 @@
 //! Our reading of a packet, in tshark's names and notation.
 
+mod pim;
+
 use vmscope_wire::icmp::IcmpType;
 use vmscope_wire::{
     EtherType, GrePacket, IcmpPacket, IcmpRepr, IgmpPacket, IgmpRepr, IpProtocol, Ipv4Option,
@@ -79,7 +81,8 @@ impl Reading {
                 self.add("ip.opt.ra", value);
             }
         }
-        if packet.fragment_offset() == 0 {
+        // A Null-Register has a header and nothing behind it.
+        if packet.fragment_offset() == 0 && !packet.payload().is_empty() {
             let part = packet.is_fragment() || packet.is_cut_short();
             self.payload(packet, if part { Context::Part } else { context });
         }
@@ -91,6 +94,9 @@ impl Reading {
             IpProtocol::Icmp => self.icmp(packet.payload(), context),
             IpProtocol::Igmp => self.igmp(packet.payload()),
             IpProtocol::Gre => self.gre(packet.payload()),
+            IpProtocol::Pim => self.pim(packet.payload()),
+            // RFC 3692, for experiments: what our generated Registers carry.
+            IpProtocol::Unknown(253) => {}
             other => panic!("no fixture has {other}"),
         }
     }

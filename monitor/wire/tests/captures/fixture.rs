@@ -1,4 +1,5 @@
-//! Reads the fixtures: `link N`, `bytes HEX…`, `field NAME VALUES,…`; `#` begins provenance.
+//! Reads the fixtures: `link N`, `bytes HEX…`, `field NAME VALUES,…`; `#` begins provenance. With `link` a
+//! packet begins; most files have one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,26 +25,26 @@ impl Fixture {
             .collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
         paths.sort();
-        paths.iter().map(|path| Self::read(path)).collect()
+        paths.iter().flat_map(|path| Self::read(path)).collect()
     }
 
-    fn read(path: &Path) -> Self {
-        let name = path
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
+    fn read(path: &Path) -> Vec<Self> {
+        let name = path.file_stem().expect("a name").to_string_lossy();
         let text = std::fs::read_to_string(path).expect("a readable fixture");
-        let mut fixture = Self {
-            name,
-            link: -1,
-            bytes: Vec::new(),
-            fields: Fields::new(),
-        };
+        let mut packets = Vec::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            fixture.take(line);
+            if line.starts_with("link ") {
+                packets.push(Self {
+                    name: name.clone().into_owned(),
+                    link: -1,
+                    bytes: Vec::new(),
+                    fields: Fields::new(),
+                });
+            }
+            let packet = packets.last_mut().expect("a link type first");
+            packet.take(line);
         }
-        fixture
+        packets
     }
 
     fn take(&mut self, line: &str) {

@@ -3,9 +3,11 @@
 
     python3 record.py kernel     three namespaces, real packets of this kernel
     python3 record.py ours FILE  decodes packets that vmscope-wire wrote (one a line: name, colon, hex)
+    python3 record.py routers DIRECTORY  takes packets of real routers out of a lab's captures (see ROUTERS)
 
 Everything happens in three namespaces of its own: host --- router --- far, joined by veth. One fixture is
-one packet: what it is, how it was made, its bytes, and what tshark says of it. The tests need none of this.
+one packet: what it is, how it was made, its bytes, and what tshark says of it; generated-*.txt hold several each.
+The tests need none of this.
 """
 import pathlib, platform, re, socket, struct, subprocess, sys, tempfile, time
 
@@ -16,7 +18,17 @@ ip.checksum.status ip.opt.ra udp.srcport udp.dstport udp.length udp.checksum udp
 icmp.ident icmp.seq icmp.checksum icmp.checksum.status igmp.type igmp.version igmp.max_resp igmp.maddr igmp.s igmp.qrv
 igmp.qqic igmp.num_src igmp.saddr igmp.num_grp_recs igmp.record_type igmp.checksum igmp.checksum.status gre.proto
 gre.key gre.sequence_number gre.checksum gre.checksum.status rtp.version rtp.marker rtp.p_type rtp.seq rtp.timestamp
-rtp.ssrc""".split()
+rtp.ssrc pim.version pim.type pim.cksum pim.cksum.status pim.optiontype pim.optionlength pim.optionvalue pim.holdtime pim.t
+pim.propagation_delay pim.override_interval pim.dr_priority pim.generation_id pim.state_refresh_version
+pim.state_refresh_interval pim.address_list pim.address_list_ip6 pim.register_flag.border pim.register_flag.null_register
+pim.upstream_neighbor pim.upstream_neighbor_ip6 pim.numgroups pim.numjoins pim.numprunes pim.join_ip pim.join_ip6
+pim.prune_ip pim.prune_ip6 pim.group pim.group_ip6 pim.group_addr.flags.b pim.group_addr.flags.z pim.mask_len
+pim.source pim.source_ip6 pim.unicast pim.unicast_ipv6 pim.source_addr.flags.s pim.source_addr.flags.w
+pim.source_addr.flags.r pim.source_ja.flags.f pim.source_ja.flags.e pim.source_ja.flags.attr_type pim.source_ja.length
+pim.source_ja.value pim.addr_address_family pim.addr_encoding_type pim.rpt pim.metric_pref pim.metric pim.fragment_tag
+pim.hash_mask_len pim.bsr_priority pim.bsr pim.bsr_ip6 pim.rp_count pim.frp_count pim.priority pim.rp pim.rp_ip6
+pim.prefix_count pim.originator pim.originator_ip6 pim.ttl pim.prune_indicator pim.prune_now pim.assert_override
+pim.interval pim.df_elect.subtype pim.df_elect.rsvd""".split()
 OPTIONS = ["ip.defragment:FALSE", "ip.check_checksum:TRUE", "udp.check_checksum:TRUE", "rtp.heuristic_rtp:FALSE"]
 
 
@@ -113,6 +125,33 @@ SCENES = {
 }
 
 
+ROUTERS_LABS = {
+    "frr": ("scenarios/mdt/customer.toml", "FRR 8.4.4, Linux 6.1"),
+    "pimd": ("scenarios/vmscope/pimd.toml", "troglobit pimd 2.3.2, Linux 6.1"),
+}
+ROUTERS = {
+    "frr-hello": ("a customer's router says that it is there", "frr-PE2-R2", 1),
+    "frr-join": ("a customer's router joins a source tree", "frr-PE2-R2", 5),
+    "frr-join-rp-and-source": ("two joins of one group", "frr-PE2-R2", 7),
+    "frr-hello-on-mdt": ("a VRF's Hello on the default MDT", "frr-PE1-P", 1),
+    "frr-join-on-mdt": ("a VRF joins at another PE's VRF", "frr-PE1-P", 13),
+    "frr-prune-on-mdt": ("a VRF prunes", "frr-PE1-P", 81),
+    "frr-join-prune-on-mdt": ("a VRF joins and prunes in one group", "frr-PE1-P", 85),
+    "frr-join-prune-two-groups": ("two groups, joins and prunes", "frr-PE1-P", 23),
+    "frr-null-register": ("a first hop keeps its source known", "frr-PE1-P", 117),
+    "frr-register-stop": ("the RP's answer", "frr-PE1-P", 119),
+    "pimd-hello": ("a Hello", "pimd-MON-P", 1),
+    "pimd-hello-in-tunnel": ("a Hello to the monitor, in its tunnel", "pimd-MON-P", 3),
+    "pimd-bootstrap": ("the bootstrap router's message", "pimd-MON-P", 5),
+    "pimd-candidate-rp": ("a router offers itself as RP", "pimd-PE1-P", 163),
+    "pimd-register": ("a Register with a packet of an MDT in it", "pimd-PE1-P", 1),
+    "pimd-null-register": ("a first hop keeps its source known", "pimd-PE1-P", 205),
+    "pimd-register-stop": ("the RP's answer", "pimd-PE1-P", 169),
+    "pimd-join-prune": ("joins, and a prune from the RP's tree", "pimd-PE1-P", 161),
+    "pimd-join-prune-many": ("four joins and a prune", "pimd-PE1-P", 281),
+}
+
+
 def version(number, joins):
     inside("host", "sysctl", "-w", f"net.ipv4.conf.to-router.force_igmp_version={number}")
     python("host", JOIN + joins)
@@ -171,6 +210,13 @@ def packets(file):
     return found
 
 
+def frame_of(capture, number):
+    with tempfile.TemporaryDirectory() as directory:
+        file = f"{directory}/frame.pcap"
+        run("tshark", "-r", str(capture), "-Y", f"frame.number=={number}", "-F", "pcap", "-w", file)
+        return packets(file)[0]
+
+
 def tshark(packet, link, *more):
     with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link))
@@ -202,11 +248,23 @@ def main():
         finally:
             clean()
     elif sys.argv[1:2] == ["ours"]:
+        texts = {}
         for line in pathlib.Path(sys.argv[2]).read_text().splitlines():
             name, hexadecimal = line.split(":")
-            text = fixture(f"written by vmscope-wire: {name}", "python3 record.py ours FILE", "tests/captures/ours.rs",
+            made_by = "tests/captures/generated.rs" if name.startswith("generated") else "tests/captures/ours.rs"
+            text = fixture(f"written by vmscope-wire: {name.removeprefix('ours-')}", "python3 record.py ours FILE", made_by,
                            101, bytes.fromhex(hexadecimal), "-d", "udp.port==5004,rtp")
-            (HERE / f"ours-{name}.txt").write_text(text)
+            texts[name] = texts.get(name, "") + text
+        for name, text in texts.items():
+            (HERE / f"{name}.txt").write_text(text)
+            print(name)
+    elif sys.argv[1:2] == ["routers"]:
+        for name, (what, capture, frame) in ROUTERS.items():
+            packet, link = frame_of(pathlib.Path(sys.argv[2]) / f"{capture}.pcapng", frame)
+            scenario, router = ROUTERS_LABS[capture.split("-")[0]]
+            wire = capture.split("-", 1)[1]
+            command = f"mvpnlab up {scenario} --virtual; mvpnlab capture {wire}; mvpnlab step 75s; frame {frame}"
+            (HERE / f"{name}.txt").write_text(fixture(what, command, router, link, packet))
             print(name)
     else:
         sys.exit(__doc__)

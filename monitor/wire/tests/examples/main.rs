@@ -4,6 +4,8 @@ mod gre;
 mod igmp;
 mod ipv4;
 mod link;
+mod mdt_join;
+mod pim;
 mod received;
 mod rtp;
 mod texts;

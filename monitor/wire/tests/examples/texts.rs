@@ -1,11 +1,16 @@
 //! What people read.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use vmscope_wire::pim::{
+    self, Assert, Attribute, AttributeType, Bootstrap, CandidateRp, DfElection, DfMetric, DfStep,
+    Group, GroupRange, Hello, HelloOption, JoinPrune, LanPruneDelay, OptionType, PimType,
+    RegisterStop, Rp, RpRange, Source, StateRefresh,
+};
 use vmscope_wire::{
     EchoRepr, FloatCode, GreRepr, GroupRecord, IcmpRepr, IgmpRepr, IpProtocol, Ipv4Options,
-    Ipv4Repr, LinkType, ProbeRepr, QueryV3, RecordType, RtpRepr, TimeExceededCode, UdpRepr,
-    UnreachableCode, decapsulate,
+    Ipv4Repr, LinkType, MdtJoinTlv, PimRepr, ProbeRepr, QueryV3, RecordType, RtpRepr,
+    TimeExceededCode, UdpRepr, UnreachableCode, decapsulate,
 };
 
 const SRC: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
@@ -110,6 +115,210 @@ fn igmp_messages() {
             kind: 0x13,
             code: 5,
             body: &[0; 4],
+        },
+    ];
+    insta::assert_snapshot!(lines.map(|line| line.to_string()).join("\n"));
+}
+
+#[test]
+fn pim_messages() {
+    let group = GroupRange::one(GROUP.into());
+    let range = GroupRange {
+        is_bidirectional: true,
+        is_scope_zone: true,
+        ..GroupRange::new(Ipv4Addr::new(239, 0, 0, 0).into(), 8)
+    };
+    let all = GroupRange::new(Ipv4Addr::new(224, 0, 0, 0).into(), 4);
+    let [source, rp] = SOURCES.map(IpAddr::from);
+    let attribute = [Attribute {
+        is_forwarded: true,
+        kind: AttributeType::RpfVector,
+        value: &[10, 0, 0, 1],
+    }];
+    let meaningless = Source {
+        is_rpt: false,
+        attributes: attribute[..].into(),
+        ..Source::any(rp)
+    };
+    let joins = [Source::any(rp), Source::new(source), meaningless];
+    let prunes = [Source::on_rpt(source)];
+    let groups = [
+        Group {
+            group,
+            joins: joins[..].into(),
+            prunes: prunes[..].into(),
+        },
+        Group {
+            group: all,
+            joins: joins[..1].into(),
+            prunes: pim::List::NONE,
+        },
+    ];
+    let join_prune = JoinPrune {
+        upstream: rp,
+        holdtime_seconds: 210,
+        groups: groups[..].into(),
+    };
+    let delay = LanPruneDelay {
+        can_track_joins: true,
+        propagation_delay_ms: 500,
+        override_interval_ms: 2500,
+    };
+    let addresses = [source, rp];
+    let options = [
+        HelloOption::Holdtime { seconds: 105 },
+        HelloOption::LanPruneDelay(delay),
+        HelloOption::DrPriority(1),
+        HelloOption::GenerationId(0xcafe),
+        HelloOption::StateRefresh {
+            version: 1,
+            interval_seconds: 60,
+        },
+        HelloOption::Bidirectional,
+        HelloOption::AddressList(addresses[..].into()),
+        HelloOption::InterfaceId {
+            router: 0x0a00_0001,
+            interface: 7,
+        },
+        HelloOption::Other {
+            kind: OptionType::from(29),
+            value: &[1],
+        },
+        HelloOption::Other {
+            kind: OptionType::from(999),
+            value: &[],
+        },
+    ];
+    let rps = [Rp {
+        address: rp,
+        holdtime_seconds: 150,
+        priority: 192,
+    }];
+    let ranges = [RpRange {
+        group: range,
+        rp_count: 2,
+        rps: rps[..].into(),
+    }];
+    let ranges_of_groups = [range, group];
+    let sender = DfMetric {
+        preference: 110,
+        metric: 20,
+    };
+    let offer = DfMetric {
+        preference: 110,
+        metric: 10,
+    };
+    let df = |step| PimRepr::DfElection(DfElection { rp, sender, step });
+    let register = pim::Register {
+        is_border: true,
+        is_null: true,
+        packet: &[0; 3],
+    };
+    let assert = Assert {
+        group,
+        source,
+        is_rpt: false,
+        preference: 110,
+        metric: 20,
+    };
+    let any: IpAddr = Ipv4Addr::UNSPECIFIED.into();
+    let lines = [
+        PimRepr::Hello(Hello {
+            options: options[..].into(),
+        }),
+        PimRepr::Register(register),
+        PimRepr::RegisterStop(RegisterStop { group, source }),
+        PimRepr::RegisterStop(RegisterStop { group, source: any }),
+        PimRepr::JoinPrune(join_prune),
+        PimRepr::Bootstrap(Bootstrap {
+            no_forward: true,
+            fragment_tag: 0x1234,
+            hash_mask_len: 30,
+            priority: 64,
+            bsr: rp,
+            ranges: ranges[..].into(),
+        }),
+        PimRepr::Assert(assert),
+        PimRepr::Assert(Assert {
+            source: any,
+            is_rpt: true,
+            ..assert
+        }),
+        PimRepr::Graft(JoinPrune {
+            groups: groups[1..].into(),
+            ..join_prune
+        }),
+        PimRepr::GraftAck(JoinPrune {
+            groups: groups[1..].into(),
+            ..join_prune
+        }),
+        PimRepr::CandidateRp(CandidateRp {
+            priority: 192,
+            holdtime_seconds: 150,
+            rp,
+            groups: ranges_of_groups[..].into(),
+        }),
+        PimRepr::CandidateRp(CandidateRp {
+            priority: 0,
+            holdtime_seconds: 0,
+            rp,
+            groups: pim::List::NONE,
+        }),
+        PimRepr::StateRefresh(StateRefresh {
+            group,
+            source,
+            originator: rp,
+            preference: 110,
+            metric: 20,
+            prefix_len: 24,
+            ttl: 16,
+            is_pruned: true,
+            prune_now: true,
+            assert_override: true,
+            interval_seconds: 60,
+        }),
+        df(DfStep::Offer),
+        df(DfStep::Winner),
+        df(DfStep::Backoff {
+            offering: source,
+            offer,
+            interval_ms: 1000,
+        }),
+        df(DfStep::Pass {
+            winner: source,
+            offer,
+        }),
+        PimRepr::Unknown {
+            kind: PimType::from(12),
+            flags: 0x80,
+            body: &[0; 5],
+        },
+        PimRepr::Unknown {
+            kind: PimType::from(14),
+            flags: 0x10,
+            body: &[],
+        },
+    ];
+    insta::assert_snapshot!(lines.map(|line| line.to_string()).join("\n"));
+}
+
+#[test]
+fn mdt_joins() {
+    let mdt_group = Ipv4Addr::new(239, 2, 0, 1);
+    let lines = [
+        MdtJoinTlv::Ipv4 {
+            source: SOURCES[0],
+            group: GROUP,
+            mdt_group,
+        },
+        MdtJoinTlv::Ipv6 {
+            source: SOURCES[0].to_ipv6_mapped(),
+            group: "ff3e::9".parse().expect("an address"),
+            mdt_group,
+        },
+        MdtJoinTlv::Unknown {
+            kind: 9,
+            value: &[1, 2],
         },
     ];
     insta::assert_snapshot!(lines.map(|line| line.to_string()).join("\n"));

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::oracle;
+use crate::pim::{mdt_join, pim};
 use crate::strategies::*;
 
 /// Every reader reads it.
@@ -13,6 +14,8 @@ fn read_as_everything(data: &[u8]) {
     oracle::icmp(data);
     oracle::igmp(data);
     oracle::gre(data);
+    oracle::pim(data);
+    oracle::mdt_join(data);
     oracle::probe(data);
     oracle::rtp(data);
     oracle::link(data);
@@ -40,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn a_first_byte_that_gets_further(first in prop_oneof![0x45u8..=0x4f, 0x80u8..=0x8f, 0x10u8..=0x22], data in bytes(120)) {
+    fn a_first_byte_that_gets_further(first in prop_oneof![0x45u8..=0x4f, 0x80u8..=0x8f, 0x10u8..=0x2f], data in bytes(120)) {
         read_as_everything(&[&[first][..], &data].concat());
     }
 
@@ -54,6 +57,18 @@ proptest! {
         let records = message.records();
         let repr = message.repr(&records);
         oracle::igmp(&damaged(written(repr.buffer_len(), |b| repr.emit(b)), &changes));
+    }
+
+    #[test]
+    fn a_damaged_pim_message(repr in pim(), changes in changes()) {
+        oracle::pim(&damaged(written(repr.buffer_len(), |b| repr.emit(b)), &changes));
+    }
+
+    #[test]
+    fn a_damaged_mdt_join(tlvs in mdt_join(), changes in changes()) {
+        let length = vmscope_wire::mdt_join::buffer_len(tlvs.iter().copied());
+        let bytes = written(length, |b| vmscope_wire::mdt_join::emit(tlvs, b).map(|_| ()));
+        oracle::mdt_join(&damaged(bytes, &changes));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod arbitrary_bytes;
 mod bit_flips;
+mod pim;
 mod round_trip;
 mod strategies;
 mod truncation;

@@ -4,9 +4,11 @@ use proptest::prelude::*;
 use vmscope_wire::{
     Content, EchoPacket, EchoRepr, EtherType, EthernetPacket, EthernetRepr, GrePacket, GreRepr,
     IcmpPacket, IcmpRepr, IgmpPacket, IgmpRepr, Inner, Ipv4Packet, Ipv4Repr, MacAddress,
-    ProbePacket, ProbeRepr, RtpPacket, RtpRepr, UdpPacket, UdpRepr, decapsulate,
+    MdtJoinPacket, PimPacket, PimRepr, ProbePacket, ProbeRepr, RtpPacket, RtpRepr, UdpPacket,
+    UdpRepr, decapsulate, mdt_join as join,
 };
 
+use crate::pim::{mdt_join, pim};
 use crate::strategies::*;
 
 fn with_payload<H: std::fmt::Debug, S: Strategy<Value = H>>(
@@ -53,6 +55,31 @@ proptest! {
         let repr = message.repr(&records);
         let bytes = written(repr.buffer_len(), |b| repr.emit(b));
         prop_assert_eq!(IgmpRepr::parse(&IgmpPacket::new_checked(&bytes)?)?, repr);
+    }
+
+    #[test]
+    fn pim_message(repr in pim()) {
+        let length = repr.buffer_len();
+        let mut bytes = vec![0xa5; length + 40];
+        repr.emit(&mut bytes)?;
+        prop_assert!(bytes[length..].iter().all(|&byte| byte == 0xa5));
+        prop_assert_eq!(PimRepr::parse(&PimPacket::new_checked(&bytes[..length])?)?, repr);
+        for room in 0..length {
+            prop_assert!(repr.emit(&mut bytes[..room]).is_err());
+        }
+    }
+
+    #[test]
+    fn mdt_join_message(tlvs in mdt_join()) {
+        let length = join::buffer_len(tlvs.iter().copied());
+        let mut bytes = vec![0xa5; length + 40];
+        prop_assert_eq!(join::emit(tlvs.iter().copied(), &mut bytes)?, length);
+        prop_assert!(bytes[length..].iter().all(|&byte| byte == 0xa5));
+        let found: Vec<_> = MdtJoinPacket::new_checked(&bytes[..length])?.tlvs().collect();
+        prop_assert_eq!(&found, &tlvs);
+        for room in 0..length {
+            prop_assert!(join::emit(tlvs.iter().copied(), &mut bytes[..room]).is_err());
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 use vmscope_wire::{
     Content, EchoPacket, Fault, GrePacket, IcmpPacket, IgmpPacket, IgmpRepr, Inner, Ipv4Packet,
-    ProbePacket, Result, RtpPacket, UdpPacket, decapsulate, tunnel,
+    MdtJoinPacket, PimPacket, PimRepr, PimType, ProbePacket, Result, RtpPacket, UdpPacket,
+    checksum::Sum, decapsulate, tunnel,
 };
 
+use crate::pim::{mdt_join, pim};
 use crate::strategies::*;
 
 /// Every proper prefix is refused.
@@ -23,6 +25,25 @@ fn refused_at_every_length<'a, T>(
     }
     prop_assert!(open(bytes).is_ok());
     Ok(())
+}
+
+/// The message with the right checksum.
+fn summed(packet: PimPacket<'_>) -> PimRepr<'static> {
+    let flags = packet.flags();
+    let mut bytes = [
+        &[0x20 | u8::from(packet.kind()), flags, 0, 0],
+        packet.body(),
+    ]
+    .concat();
+    let covered = bytes.len().min(if packet.kind() == PimType::Register {
+        8
+    } else {
+        usize::MAX
+    });
+    let checksum = Sum::of(&bytes[..covered]).checksum();
+    bytes[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let packet = PimPacket::new_checked(bytes.leak()).expect("the same message");
+    PimRepr::parse(&packet).expect("a right checksum")
 }
 
 proptest! {
@@ -71,6 +92,44 @@ proptest! {
             let unknown = matches!(repr, IgmpRepr::Unknown { .. }) && length >= 8;
             if !version_2 && !unknown {
                 prop_assert!(IgmpPacket::new_checked(&bytes[..length]).is_err(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn pim_message(repr in pim()) {
+        let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+        for length in 0..bytes.len() {
+            let Ok(packet) = PimPacket::new_checked(&bytes[..length]) else { continue };
+            // What has no length or count of its own may end between two of its parts: there the checksum and
+            // IPv4's total length must tell. Its parts are then the first ones.
+            let is_prefix = match (repr, summed(packet)) {
+                (PimRepr::Hello(all), PimRepr::Hello(some)) => {
+                    all.options.iter().take(some.options.len()).eq(some.options)
+                }
+                (PimRepr::Bootstrap(all), PimRepr::Bootstrap(some)) => {
+                    all.ranges.iter().take(some.ranges.len()).eq(some.ranges)
+                }
+                (PimRepr::Register(all), PimRepr::Register(some)) => {
+                    all.packet.starts_with(some.packet)
+                }
+                (PimRepr::Unknown { body: all, .. }, PimRepr::Unknown { body: some, .. }) => {
+                    all.starts_with(some)
+                }
+                _ => false,
+            };
+            prop_assert!(is_prefix, "{length} of {} bytes of {repr}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn mdt_join_message(tlvs in mdt_join()) {
+        let length = vmscope_wire::mdt_join::buffer_len(tlvs.iter().copied());
+        let bytes = written(length, |b| vmscope_wire::mdt_join::emit(tlvs.iter().copied(), b).map(|_| ()));
+        for length in 0..bytes.len() {
+            if let Ok(packet) = MdtJoinPacket::new_checked(&bytes[..length]) {
+                let found: Vec<_> = packet.tlvs().collect();
+                prop_assert!(!found.is_empty() && tlvs.starts_with(&found), "{length}");
             }
         }
     }
