@@ -25,7 +25,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::AlarmSpec;
 use crate::spec::{JoinSpec, MvpnSpec, PROBE_PORT, PassiveSpec, SendSpec, TaskSpec, TunnelSpec};
+use crate::view::Expected;
 
 /// A configuration. What the driver needs at its start is ignored when a configuration is
 /// loaded into a running monitor (`config-load`).
@@ -38,7 +40,8 @@ pub struct Config {
     /// Path of the control socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
-    /// Path of the results database; none is kept when absent.
+    /// The results database: path of an SQLite file, or a PostgreSQL connection string (`postgres://user@host/database`).
+    /// None is kept when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<PathBuf>,
     /// How much the daemon says on stderr.
@@ -59,6 +62,10 @@ pub struct Config {
     pub sends: Vec<SendSpec>,
     /// Passive observations, begun at once.
     pub passive: Vec<PassiveSpec>,
+    /// What MVPNs ought to be.
+    pub expected: Vec<Expected>,
+    /// When what is not so is told, and to whom. Where notices go is taken from here at the monitor's start only.
+    pub alarms: AlarmSpec,
 }
 
 impl Default for Config {
@@ -76,6 +83,8 @@ impl Default for Config {
             tasks: Vec::new(),
             sends: Vec::new(),
             passive: Vec::new(),
+            expected: Vec::new(),
+            alarms: AlarmSpec::default(),
         }
     }
 }

@@ -15,14 +15,16 @@
 //! Asking for what already is so (a group joined already) is an error only where it would
 //! hide a mistake (a name used twice).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm;
 use crate::name::Name;
 pub use crate::report::*;
 pub use crate::spec::*;
 use crate::time::Instant;
+use crate::view;
 
 /// Version of this contract; raised when something in it changes its meaning.
 pub const PROTOCOL: u32 = 1;
@@ -107,6 +109,17 @@ pub enum Operation {
     MvpnStop(Named),
     /// All MVPNs. Answer: `mvpns`.
     MvpnList,
+    /// What a watched MVPN's control plane says now. Answer: `mvpn-state`.
+    MvpnShow(MvpnQuestion),
+    /// What an MVPN ought to be, from now on and in place of what was said before; what differs raises alarms.
+    /// Answer: `done`.
+    MvpnExpect(view::Expected),
+    /// Active alarms. Answer: `alarms`.
+    AlarmList {
+        /// Only of this MVPN.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mvpn: Option<Name>,
+    },
     /// Takes one PE of a running MVPN back in, disturbing no other pair. Answer: `mvpn`.
     MvpnPeStart(MvpnPe),
     /// Takes one PE of a running MVPN out: it neither sends nor receives. Answer: `mvpn`.
@@ -160,6 +173,20 @@ pub struct Membership {
     pub tunnel: Name,
     /// The group.
     pub group: Ipv4Addr,
+}
+
+/// A question about a watched MVPN; what is absent does not restrict the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MvpnQuestion {
+    /// The MVPN.
+    pub name: Name,
+    /// Only what this PE has said: its address in the backbone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pe: Option<Ipv4Addr>,
+    /// Only what concerns this customer group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<IpAddr>,
 }
 
 /// One PE of an MVPN.
@@ -252,6 +279,24 @@ pub enum Answer {
     Mvpns {
         /// The MVPNs.
         mvpns: Vec<MvpnStatus>,
+    },
+    /// What a watched MVPN's control plane says.
+    MvpnState {
+        /// The MVPN.
+        mvpn: Name,
+        /// When it was asked.
+        at_ns: Instant,
+        /// What is so now, in the order of keys.
+        records: Vec<view::Record>,
+        /// What was heard so far.
+        heard: view::Heard,
+    },
+    /// Active alarms, those of an MVPN together.
+    Alarms {
+        /// The alarms.
+        alarms: Vec<alarm::Alarm>,
+        /// How alarms are, in numbers.
+        counts: alarm::AlarmCounts,
     },
     /// Passive observations, by name.
     Passives {
@@ -354,6 +399,10 @@ pub enum EventKind {
     Ping,
     /// [`Event::Filter`].
     Filter,
+    /// [`Event::Change`].
+    Change,
+    /// [`Event::Alarm`].
+    Alarm,
     /// [`Event::Shutdown`].
     Shutdown,
 }
@@ -380,6 +429,10 @@ pub enum Event {
         /// The new one.
         filter: String,
     },
+    /// Something in the control plane of a watched MVPN has changed.
+    Change(Box<view::Change>),
+    /// What has become of an alarm.
+    Alarm(Box<alarm::Transition>),
     /// The monitor is about to end.
     Shutdown,
 }
@@ -392,6 +445,8 @@ impl Event {
             Event::Task(_) => EventKind::Task,
             Event::Ping(_) => EventKind::Ping,
             Event::Filter { .. } => EventKind::Filter,
+            Event::Change(_) => EventKind::Change,
+            Event::Alarm(_) => EventKind::Alarm,
             Event::Shutdown => EventKind::Shutdown,
         }
     }

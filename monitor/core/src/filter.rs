@@ -10,13 +10,18 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use vmscope_wire::mdt_join;
+
 use crate::spec::{Encapsulation, PassiveLayer, PassiveSpec, TunnelSpec};
+use crate::view::ALL_PIM_ROUTERS;
 
 /// What the filter depends on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FilterInput<'a> {
     pub(crate) tunnels: Vec<&'a TunnelSpec>,
     pub(crate) passive: Vec<&'a PassiveSpec>,
+    /// Default MDTs that are watched, and whether over the monitor's own link.
+    pub(crate) watched: Vec<(Ipv4Addr, bool)>,
     pub(crate) probe_port: u16,
     /// Let customer packets through although nobody asked: a planted fault.
     pub(crate) customers_anyway: bool,
@@ -90,7 +95,30 @@ fn inner_clause(input: &FilterInput<'_>, key: bool) -> String {
             PassiveLayer::Plain => format!("({group})"),
         });
     }
+    any.extend(
+        input
+            .watched
+            .iter()
+            .map(|(group, _)| control_clause(at, *group)),
+    );
     format!("(ip[20:2] = {flags} and ({}))", any.join(" or "))
+}
+
+/// A PE's control message on a default MDT whose own IPv4 header is at `at`: PIM or an MDT Join, to all PIM routers, in
+/// plain GRE. Everything else there is the customer's and stays unread.
+fn control_clause(at: usize, group: Ipv4Addr) -> String {
+    let (protocol, destination, gre, inner) = (at + 9, at + 16, at + 20, at + 24);
+    format!(
+        "(ip[{at}] = 0x45 and ip[{protocol}] = 47 and ip[{destination}:4] = {:#010x} and ip[{gre}:4] = 0x800 and \
+         ip[{}:4] = {:#010x} and (ip[{}] = 103 or (ip[{inner}] = 0x45 and ip[{}] = 17 and ip[{}:2] = {})))",
+        u32::from(group),
+        inner + 16,
+        u32::from(ALL_PIM_ROUTERS),
+        inner + 9,
+        inner + 9,
+        inner + 22,
+        mdt_join::PORT,
+    )
 }
 
 /// The monitor's own link: plain probes, pings of the router, IGMP, watched groups.
@@ -117,6 +145,13 @@ fn native_clause(input: &FilterInput<'_>) -> Option<String> {
             PassiveLayer::Plain => format!("dst host {}", passive.group),
         });
     }
+    any.extend(
+        input
+            .watched
+            .iter()
+            .filter(|(_, natively)| *natively)
+            .map(|(group, _)| control_clause(0, *group)),
+    );
     Some(format!("({})", any.join(" or ")))
 }
 
@@ -161,6 +196,7 @@ mod tests {
         render(&FilterInput {
             tunnels: config.tunnels.iter().collect(),
             passive: config.passive.iter().collect(),
+            watched: Vec::new(),
             probe_port: config.probe_port,
             customers_anyway: false,
         })
@@ -189,6 +225,18 @@ mod tests {
     #[test]
     fn the_monitors_own_link() {
         insta::assert_snapshot!(filter_of(&[NATIVE, PLAIN]));
+    }
+
+    #[test]
+    fn a_watch_lets_control_messages_through_and_nothing_else_of_its_group() {
+        let config = Config::from_toml(&[KEYED, NATIVE].join("\n")).unwrap();
+        insta::assert_snapshot!(render(&FilterInput {
+            tunnels: config.tunnels.iter().collect(),
+            passive: Vec::new(),
+            watched: vec![(Ipv4Addr::new(239, 1, 1, 1), true)],
+            probe_port: config.probe_port,
+            customers_anyway: false,
+        }));
     }
 
     #[test]

@@ -11,9 +11,12 @@
 //! | `task`, `schedule`, `probe`, `ledger` | one task: members, timetable, probes in flight, accounts |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
 //! | `passive` | customer streams, when asked for |
+//! | `view` | who is in which MVPN, as its control messages say |
+//! | `alarm` | what is not as expected, or above a threshold |
 //! | `filter`, `packet` | what the capture lets through; bytes to meaning |
 //! | `control`, `spec`, `report`, `config` | the public contract |
 
+pub mod alarm;
 pub mod config;
 pub mod control;
 pub mod correction;
@@ -35,3 +38,4 @@ pub mod spec;
 mod task;
 pub mod time;
 mod tunnel;
+pub mod view;

@@ -48,6 +48,8 @@ pub enum Owner {
     Task(Name, u32),
     /// A passive observation.
     Passive(Name),
+    /// The watch of an MVPN.
+    Watch(Name),
 }
 
 impl fmt::Display for Owner {
@@ -56,6 +58,7 @@ impl fmt::Display for Owner {
             Owner::Operator => f.write_str("operator"),
             Owner::Task(name, _) => write!(f, "task {name}"),
             Owner::Passive(name) => write!(f, "passive {name}"),
+            Owner::Watch(name) => write!(f, "watch {name}"),
         }
     }
 }

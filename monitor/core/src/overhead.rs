@@ -29,6 +29,7 @@ impl AddAssign for Overhead {
         self.igmp_received += other.igmp_received;
         self.customer_discarded += other.customer_discarded;
         self.customer_observed += other.customer_observed;
+        self.control_received += other.control_received;
         self.other_received += other.other_received;
     }
 }

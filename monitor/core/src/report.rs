@@ -8,9 +8,11 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::Transition;
 use crate::name::Name;
 use crate::spec::{MvpnSpec, PassiveSpec, TaskSpec, TunnelSpec};
 use crate::time::Instant;
+use crate::view::{Change, Heard, Refreshes};
 
 /// What became of a probe on its way to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +212,9 @@ pub struct Overhead {
     pub customer_discarded: Traffic,
     /// Customer packets looked at, because passive observation was asked for.
     pub customer_observed: Traffic,
+    /// PEs' control messages on default MDTs that are watched.
+    #[serde(default)]
+    pub control_received: Traffic,
     /// Packets that were none of the above, or damaged.
     pub other_received: Traffic,
 }
@@ -298,6 +303,9 @@ pub struct MvpnStatus {
     pub running: bool,
     /// The PEs' tunnels that take part.
     pub active: Vec<Name>,
+    /// What its control plane has said, if it is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
 }
 
 /// What passive observation knows of one stream at one tunnel.
@@ -390,4 +398,24 @@ pub enum Record {
     },
     /// Passive observation began.
     PassiveStarted(PassiveSpec),
+    /// An MVPN's control plane is listened to from now on.
+    WatchStarted {
+        /// The MVPN.
+        mvpn: Name,
+        /// When.
+        at_ns: Instant,
+    },
+    /// It no longer is.
+    WatchStopped {
+        /// The MVPN.
+        mvpn: Name,
+        /// When.
+        at_ns: Instant,
+    },
+    /// Something in an MVPN's control plane has changed.
+    Change(Box<Change>),
+    /// How often records of a watched MVPN were repeated of late, every five minutes.
+    Repeated(Box<Refreshes>),
+    /// What has become of an alarm.
+    Alarm(Box<Transition>),
 }

@@ -16,12 +16,14 @@
 //! Captured packets come from both directions: our own, seen leaving, give the send time.
 //! All stamps are on the same clock as `now`.
 
+mod alarms;
 mod load;
 mod mvpn;
 mod packets;
 mod requests;
 mod tasks;
 mod transmit;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -29,6 +31,7 @@ use std::net::Ipv4Addr;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::alarm::Alarms;
 use crate::control::Event;
 use crate::correction::RoundTrips;
 use crate::fault::{Fault, Planted};
@@ -42,6 +45,7 @@ use crate::spec::{MvpnSpec, PROBE_PORT};
 use crate::task::{Output, Surroundings, Task};
 use crate::time::{Instant, Span};
 use crate::tunnel::Tunnels;
+use crate::view::View;
 
 pub use transmit::{Purpose, Transmit};
 
@@ -111,6 +115,8 @@ struct Mvpn {
     /// The task's run, while there is one.
     run: Option<u32>,
     taken_out: Vec<Name>,
+    /// What its control plane says, if it is watched.
+    view: Option<View>,
 }
 
 /// The monitor.
@@ -125,7 +131,10 @@ pub struct Session {
     task_names: BTreeMap<Name, u32>,
     next_task: u32,
     mvpns: BTreeMap<Name, Mvpn>,
+    alarms: Alarms,
     passives: BTreeMap<Name, Passive>,
+    /// Which MVPN is listened to, by tunnel and default MDT.
+    watches: BTreeMap<(u32, Ipv4Addr), Name>,
     /// Costs of dropped tunnels, and of packets that belong to none.
     overhead: Overhead,
     capture: CaptureStatus,
@@ -138,6 +147,8 @@ pub struct Session {
     events: VecDeque<Event>,
     filter: String,
     filter_changed: bool,
+    /// Up to when repetitions are reported.
+    repeated_from: Instant,
     /// Start of the time that the next ping and stream reports cover.
     report_from: Instant,
     ending: Ending,
@@ -167,7 +178,9 @@ impl Session {
             task_names: BTreeMap::new(),
             next_task: 1,
             mvpns: BTreeMap::new(),
+            alarms: Alarms::default(),
             passives: BTreeMap::new(),
+            watches: BTreeMap::new(),
             overhead: Overhead::default(),
             capture: CaptureStatus::default(),
             drops: DropLog::default(),
@@ -178,6 +191,7 @@ impl Session {
             events: VecDeque::new(),
             filter: String::new(),
             filter_changed: false,
+            repeated_from: now,
             report_from: now,
             ending: Ending::No,
             last_customer: None,
@@ -254,6 +268,8 @@ impl Session {
         reports
             .chain(pings)
             .chain(tasks)
+            .chain(self.watches_due())
+            .chain(self.alarms.next_deadline())
             .chain([self.reports_due()])
             .min()
     }
@@ -265,6 +281,8 @@ impl Session {
     /// Does everything that time alone brings about.
     fn advance(&mut self, now: Instant) {
         self.advance_tasks(now);
+        self.advance_watches(now);
+        self.advance_alarms(now);
         if now >= self.reports_due() {
             self.report(now);
         }
@@ -298,10 +316,10 @@ impl Session {
 
     fn handle_output(&mut self, now: Instant, id: u32, output: Output) {
         match output {
-            Output::Probe(record) => self.record(Record::Probe(record)),
+            Output::Probe(record) => self.record(now, Record::Probe(record)),
             Output::Interval { interval, rows } => {
                 for row in &rows {
-                    self.record(Record::Interval(Box::new(row.clone())));
+                    self.record(now, Record::Interval(Box::new(row.clone())));
                 }
                 if let Some(task) = self.tasks.get(&id) {
                     let task = task.spec.name.clone();
@@ -328,12 +346,13 @@ impl Session {
             .filter(|t| !t.spec.ping_interval.is_zero());
         let rows: Vec<_> = pinging.map(|t| t.ping_row(start, end, now)).collect();
         for row in rows {
-            self.record(Record::Ping(row.clone()));
+            self.record(now, Record::Ping(row.clone()));
             self.event(Event::Ping(row));
         }
+        self.report_repeated(now);
         let streams: Vec<_> = self.passives.values().flat_map(Passive::rows).collect();
         for stream in streams {
-            self.record(Record::Stream { at_ns: now, stream });
+            self.record(now, Record::Stream { at_ns: now, stream });
         }
     }
 
@@ -353,6 +372,9 @@ impl Session {
             Ending::Draining if self.tasks.values().all(Task::is_finished) => {
                 for name in self.passives.keys().cloned().collect::<Vec<_>>() {
                     self.stop_passive(now, &name);
+                }
+                for name in self.mvpns.keys().cloned().collect::<Vec<_>>() {
+                    self.stop_watch(now, &name);
                 }
                 for tunnel in self.tunnels.iter_mut() {
                     tunnel.membership.leave_all(now);
@@ -391,6 +413,7 @@ impl Session {
         let filter = filter::render(&FilterInput {
             tunnels: self.tunnels.iter().map(|t| &t.spec).collect(),
             passive: self.passives.values().map(|p| &p.spec).collect(),
+            watched: self.watched(),
             probe_port: self.options.probe_port,
             customers_anyway: fault.is(Fault::CustomerPacketsCounted)
                 || fault.is(Fault::ProbeAsCustomer),
@@ -402,7 +425,8 @@ impl Session {
         }
     }
 
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, now: Instant, record: Record) {
+        self.alarms.handle_outcome(now, &record);
         if self.records.len() >= RECORDS_MAX {
             self.records.pop_front();
             self.record_drops += 1;

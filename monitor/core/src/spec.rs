@@ -200,7 +200,8 @@ pub struct MvpnSpec {
     /// The default MDT is source specific: (S,G) joins, one per sender.
     #[serde(default)]
     pub source_specific: bool,
-    /// One tunnel per PE of the MVPN.
+    /// One tunnel per PE of the MVPN; none if it is watched only.
+    #[serde(default)]
     pub tunnels: Vec<Name>,
     /// The probes of its task.
     #[serde(default)]
@@ -208,6 +209,21 @@ pub struct MvpnSpec {
     /// Start as soon as added; otherwise `mvpn-start` does.
     #[serde(default)]
     pub start: bool,
+    /// Whether, and over which tunnels, its control plane is listened to from the moment it is added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchSpec>,
+}
+
+/// Listening to an MVPN's default MDT without sending anything into it (PC-01).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchSpec {
+    /// Tunnels over which the default MDT is joined. One hears everything; with more, what is heard twice counts as
+    /// repeated.
+    pub tunnels: Vec<Name>,
+    /// The PEs' addresses, where the default MDT is source specific; none means any source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Ipv4Addr>,
 }
 
 /// An operator's own group membership over a tunnel.

@@ -1,6 +1,7 @@
 //! Applying a configuration: all of it, or nothing.
 
 use super::Session;
+use crate::alarm::AlarmSpec;
 use crate::config::Config;
 use crate::control::{ErrorCode, Refusal};
 use crate::report::TaskState;
@@ -49,6 +50,12 @@ impl Session {
         for passive in &config.passive {
             self.passive_start(now, passive.clone())?;
         }
+        if config.alarms != AlarmSpec::default() {
+            self.set_alarms(now, config.alarms.clone())?;
+        }
+        for expected in &config.expected {
+            self.mvpn_expect(now, expected.clone())?;
+        }
         Ok(())
     }
 
@@ -92,6 +99,8 @@ impl Session {
             }
         }
         config.passive = self.passives.values().map(|p| p.spec.clone()).collect();
+        config.alarms = self.alarms.spec().clone();
+        config.expected = self.alarms.all_expected().cloned().collect();
         config
     }
 }

@@ -6,6 +6,7 @@ use crate::name::Name;
 use crate::report::MvpnStatus;
 use crate::spec::{MvpnSpec, TaskSpec};
 use crate::time::Instant;
+use crate::view::View;
 
 impl Session {
     pub(super) fn mvpn_add(&mut self, now: Instant, spec: MvpnSpec) -> Result<MvpnStatus, Refusal> {
@@ -22,6 +23,10 @@ impl Session {
         for tunnel in &spec.tunnels {
             self.tunnels.find(tunnel)?;
         }
+        let watched = match &spec.watch {
+            Some(watch) => Some(self.watch_tunnels(&name, spec.group, watch)?),
+            None => None,
+        };
         let start = spec.start;
         self.mvpns.insert(
             name.clone(),
@@ -29,16 +34,20 @@ impl Session {
                 spec,
                 run: None,
                 taken_out: Vec::new(),
+                view: None,
             },
         );
         if start && let Err(refusal) = self.mvpn_start(now, &name) {
             self.mvpns.remove(&name);
             return Err(refusal);
         }
+        if let Some(tunnels) = watched {
+            self.start_watch(now, &name, &tunnels);
+        }
         self.mvpn_status(&name)
     }
 
-    pub(super) fn mvpn_drop(&mut self, name: &Name) -> Result<(), Refusal> {
+    pub(super) fn mvpn_drop(&mut self, now: Instant, name: &Name) -> Result<(), Refusal> {
         if self.mvpn(name)?.run.is_some() {
             let message = format!("cannot drop MVPN {name}: it is not finished");
             return Err(Refusal::new(
@@ -47,6 +56,7 @@ impl Session {
                 "stop it, and wait until its task is finished",
             ));
         }
+        self.stop_watch(now, name);
         self.mvpns.remove(name);
         Ok(())
     }
@@ -122,7 +132,7 @@ impl Session {
         self.mvpn_status(name)
     }
 
-    fn mvpn(&self, name: &Name) -> Result<&Mvpn, Refusal> {
+    pub(super) fn mvpn(&self, name: &Name) -> Result<&Mvpn, Refusal> {
         self.mvpns.get(name).ok_or_else(|| {
             let remedy = "add it with mvpn-add, or see mvpn-list for those there are";
             Refusal::new(
@@ -165,6 +175,7 @@ impl Session {
             spec: mvpn.spec.clone(),
             running,
             active,
+            heard: mvpn.view.as_ref().map(View::heard),
         })
     }
 }

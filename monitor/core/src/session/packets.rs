@@ -162,6 +162,9 @@ impl Session {
         on_mdt: bool,
         bytes: usize,
     ) {
+        if on_mdt && self.handle_control(stamp, id, seen, bytes) {
+            return;
+        }
         let mut observed = false;
         for passive in self
             .passives

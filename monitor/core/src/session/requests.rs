@@ -78,7 +78,9 @@ impl Session {
             Operation::MvpnAdd(spec) => self
                 .mvpn_add(now, spec)
                 .map(|status| Answer::Mvpn(Box::new(status))),
-            Operation::MvpnDrop(Named { name }) => self.mvpn_drop(&name).map(|()| Answer::Done),
+            Operation::MvpnDrop(Named { name }) => {
+                self.mvpn_drop(now, &name).map(|()| Answer::Done)
+            }
             Operation::MvpnStart(Named { name }) => self
                 .mvpn_start(now, &name)
                 .map(|s| Answer::Mvpn(Box::new(s))),
@@ -86,6 +88,11 @@ impl Session {
                 .mvpn_stop(now, &name)
                 .map(|s| Answer::Mvpn(Box::new(s))),
             Operation::MvpnList => self.mvpn_list(),
+            Operation::MvpnExpect(expected) => {
+                self.mvpn_expect(now, expected).map(|()| Answer::Done)
+            }
+            Operation::AlarmList { mvpn } => Ok(self.alarm_list(mvpn.as_ref())),
+            Operation::MvpnShow(asked) => self.mvpn_show(now, &asked),
             Operation::MvpnPeStart(pe) => self
                 .mvpn_pe(now, &pe.mvpn, &pe.tunnel, true)
                 .map(|s| Answer::Mvpn(Box::new(s))),
@@ -152,7 +159,7 @@ impl Session {
     ) -> Result<TunnelStatus, Refusal> {
         let tunnel = self.tunnels.add(now, spec)?;
         let (status, spec) = (tunnel.status(now, REPORT_INTERVAL), tunnel.spec.clone());
-        self.record(Record::TunnelAdded { spec, at_ns: now });
+        self.record(now, Record::TunnelAdded { spec, at_ns: now });
         self.update_filter();
         Ok(status)
     }
@@ -175,10 +182,13 @@ impl Session {
                 self.waiting.push_back(leave);
             }
             self.overhead += tunnel.overhead;
-            self.record(Record::TunnelDropped {
-                tunnel: id,
-                at_ns: now,
-            });
+            self.record(
+                now,
+                Record::TunnelDropped {
+                    tunnel: id,
+                    at_ns: now,
+                },
+            );
             self.update_filter();
         }
         Ok(())
@@ -193,7 +203,7 @@ impl Session {
         let mvpn = self
             .mvpns
             .values()
-            .find(|m| m.spec.tunnels.contains(name))
+            .find(|m| m.uses(name))
             .map(|m| format!("MVPN {}", m.spec.name));
         let passive = self.passives.values().find(|p| p.tunnels.contains_key(&id));
         task.or(mvpn)
@@ -231,7 +241,7 @@ impl Session {
         Ok(())
     }
 
-    fn check_join(
+    pub(super) fn check_join(
         &self,
         tunnel: u32,
         group: std::net::Ipv4Addr,
@@ -382,7 +392,7 @@ impl Session {
             );
         }
         let tunnels = ids.into_iter().zip(spec.tunnels.iter().cloned()).collect();
-        self.record(Record::PassiveStarted(spec.clone()));
+        self.record(now, Record::PassiveStarted(spec.clone()));
         self.passives.insert(name, Passive::new(spec, tunnels));
         self.update_filter();
         Ok(())
@@ -394,7 +404,7 @@ impl Session {
             return;
         };
         for stream in passive.rows() {
-            self.record(Record::Stream { at_ns: now, stream });
+            self.record(now, Record::Stream { at_ns: now, stream });
         }
         for id in passive.tunnels.keys() {
             self.set_membership(

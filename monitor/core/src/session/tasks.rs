@@ -107,7 +107,7 @@ impl Session {
         );
         let before = self.task_names.insert(task.spec.name.clone(), id);
         self.forget_if_finished(before);
-        self.record(Record::TaskStarted(Box::new(task.status())));
+        self.record(now, Record::TaskStarted(Box::new(task.status())));
         self.tasks.insert(id, task);
         self.task_changed(now, id);
         Ok(id)
@@ -244,7 +244,7 @@ impl Session {
             return;
         };
         let (name, status) = (task.spec.name.clone(), task.status());
-        self.record(Record::TaskFinished(Box::new(status)));
+        self.record(now, Record::TaskFinished(Box::new(status)));
         if let Some(mvpn) = self.mvpns.get_mut(&name).filter(|m| m.run == Some(id)) {
             mvpn.run = None;
         }

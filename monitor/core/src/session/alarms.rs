@@ -1,0 +1,66 @@
+//! Alarms: fed with all that is written down, and what is expected.
+
+use super::Session;
+use crate::alarm::{AlarmSpec, Notice};
+use crate::control::{Answer, ErrorCode, Event, Refusal};
+use crate::name::Name;
+use crate::report::Record;
+use crate::time::Instant;
+use crate::view::{Expected, View};
+
+impl Session {
+    /// The next thing that people are to be told of alarms.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.alarms.poll_notice()
+    }
+
+    /// Other settings of alarms.
+    pub(super) fn set_alarms(&mut self, now: Instant, spec: AlarmSpec) -> Result<(), Refusal> {
+        self.alarms.handle_spec(now, spec).map_err(|error| {
+            let message = format!("cannot set up alarms: {}", error.problem);
+            Refusal::new(ErrorCode::Invalid, message, error.remedy)
+        })
+    }
+
+    /// What an MVPN ought to be from now on; it need not be watched yet.
+    pub(super) fn mvpn_expect(&mut self, now: Instant, expected: Expected) -> Result<(), Refusal> {
+        let view = self
+            .mvpns
+            .get(&expected.mvpn)
+            .and_then(|mvpn| mvpn.view.as_ref());
+        let mvpn = expected.mvpn.clone();
+        self.alarms
+            .handle_expected(now, expected, view.into_iter().flat_map(View::records))
+            .map_err(|error| {
+                let message = format!("cannot expect this of MVPN {mvpn}: {error}");
+                Refusal::new(ErrorCode::Invalid, message, "correct it, and say it again")
+            })?;
+        self.advance_alarms(now);
+        Ok(())
+    }
+
+    /// Active alarms, of one MVPN or of all.
+    pub(super) fn alarm_list(&self, mvpn: Option<&Name>) -> Answer {
+        let wanted = |alarm: &&crate::alarm::Alarm| mvpn.is_none_or(|mvpn| alarm.mvpn == *mvpn);
+        Answer::Alarms {
+            alarms: self.alarms.active().filter(wanted).cloned().collect(),
+            counts: self.alarms.counts(),
+        }
+    }
+
+    /// Does what is due, and hands out what has become of alarms.
+    pub(super) fn advance_alarms(&mut self, now: Instant) {
+        if self.alarms.next_deadline().is_some_and(|at| at <= now) {
+            self.alarms.handle_timeout(now);
+        }
+        while let Some(mvpn) = self.alarms.poll_stale() {
+            let view = self.mvpns.get(&mvpn).and_then(|mvpn| mvpn.view.as_ref());
+            let records = view.into_iter().flat_map(View::records);
+            self.alarms.handle_records(now, &mvpn, records);
+        }
+        while let Some(transition) = self.alarms.poll_transition() {
+            self.event(Event::Alarm(Box::new(transition.clone())));
+            self.record(now, Record::Alarm(Box::new(transition)));
+        }
+    }
+}
