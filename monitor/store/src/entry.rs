@@ -29,7 +29,8 @@ pub enum Entry {
     Clock(ClockAnchor),
     /// Something a person should know.
     Event(LogEvent),
-    /// The driver's counters, at intervals; the last ones stand in the session's row.
+    /// The driver's counters, at intervals of about a second; the last ones stand in the session's row. They also say
+    /// that MVPNs are still listened to.
     Counters(Counters),
     /// The run ends in good order.
     End {

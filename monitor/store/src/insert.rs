@@ -1,14 +1,16 @@
 //! Entries to rows.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Result, ToSql, params, params_from_iter};
+use vmscope_core::alarm::{Transition, Turn};
 use vmscope_core::report::{
     Distribution, Fate, IntervalRow, PingRow, ProbeRecord, Record, StreamRow, TaskStatus,
 };
 use vmscope_core::spec::{PassiveSpec, TunnelSpec};
 use vmscope_core::time::Instant;
 
-use crate::entry::{Counters, Entry, LogEvent, SessionStart};
+use crate::database::{Database, Result, Value, values};
+use crate::entry::{Counters, Entry, Level, LogEvent, SessionStart};
+use crate::error::DatabaseError;
+use crate::mvpn::Ledger;
 
 /// SQLite's integers are signed; nothing counted here comes near the limit.
 fn int(value: u64) -> i64 {
@@ -20,18 +22,19 @@ fn at(instant: Instant) -> i64 {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+    serde_json::to_string(value).map_err(|e| DatabaseError::Unwritable(e.to_string()))
 }
 
 /// The row of a run that begins, and its first clock anchor.
-pub(crate) fn session_start(db: &Connection, start: &SessionStart) -> Result<()> {
-    db.execute(
+pub(crate) fn session_start(db: &mut Database, start: &SessionStart) -> Result<()> {
+    run(
+        db,
         "INSERT INTO session (session, version, interface, probe_port, started_ns, updated_ns)
          VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-        params![
+        values![
             start.session,
-            start.version,
-            start.interface,
+            start.version.as_str(),
+            start.interface.as_str(),
             start.probe_port,
             at(start.at_ns)
         ],
@@ -46,45 +49,57 @@ pub(crate) fn session_start(db: &Connection, start: &SessionStart) -> Result<()>
 }
 
 /// Writes one entry of `session`.
-pub(crate) fn entry(db: &Connection, session: u32, entry: &Entry) -> Result<()> {
+pub(crate) fn entry(
+    db: &mut Database,
+    ledger: &mut Ledger,
+    session: u32,
+    entry: &Entry,
+) -> Result<()> {
     match entry {
+        Entry::Record(Record::WatchStarted { mvpn, at_ns }) => ledger.watch(db, mvpn, *at_ns),
+        Entry::Record(Record::WatchStopped { mvpn, at_ns }) => ledger.unwatch(db, mvpn, *at_ns),
+        Entry::Record(Record::Change(change)) => ledger.change(db, change),
+        Entry::Record(Record::Repeated(refreshes)) => ledger.refreshes(db, refreshes),
         Entry::Record(record) => write_record(db, session, record),
-        Entry::Clock(clock) => anchor(
-            db,
-            session,
-            clock.at_ns,
-            clock.realtime_minus_monotonic_ns,
-            "step",
-        ),
+        Entry::Clock(clock) => {
+            let offset = clock.realtime_minus_monotonic_ns;
+            anchor(db, session, clock.at_ns, offset, "step")?;
+            ledger.handle_step(clock.at_ns, offset);
+            Ok(())
+        }
         Entry::Event(event) => log_event(db, session, event),
-        Entry::Counters(counters) => write_counters(db, session, counters),
+        Entry::Counters(counters) => {
+            ledger.handle_sign_of_life(counters.at_ns);
+            write_counters(db, session, counters)
+        }
         Entry::End {
             at_ns,
             realtime_minus_monotonic_ns,
         } => {
             anchor(db, session, *at_ns, *realtime_minus_monotonic_ns, "end")?;
+            ledger.end(db, *at_ns)?;
             run(
                 db,
                 "UPDATE session SET ended_ns = ?2 WHERE session = ?1",
-                params![session, at(*at_ns)],
+                values![session, at(*at_ns)],
             )
         }
     }
 }
 
-fn write_record(db: &Connection, session: u32, record: &Record) -> Result<()> {
+fn write_record(db: &mut Database, session: u32, record: &Record) -> Result<()> {
     match record {
         Record::TunnelAdded { spec, at_ns } => tunnel_added(db, session, spec, *at_ns),
         Record::TunnelDropped { tunnel, at_ns } => run(
             db,
             "UPDATE tunnel SET dropped_ns = ?3 WHERE session = ?1 AND tunnel = ?2 AND dropped_ns IS NULL",
-            params![session, tunnel, at(*at_ns)],
+            values![session, *tunnel, at(*at_ns)],
         ),
         Record::TaskStarted(task) => task_started(db, session, task),
         Record::TaskFinished(task) => run(
             db,
             "UPDATE task SET finished = 1, probes_sent = ?3, intervals = ?4 WHERE session = ?1 AND task = ?2",
-            params![
+            values![
                 session,
                 task.task,
                 int(task.probes_sent),
@@ -94,49 +109,69 @@ fn write_record(db: &Connection, session: u32, record: &Record) -> Result<()> {
         Record::Probe(probe) => log_probe(db, session, probe),
         Record::Interval(row) => interval_result(db, session, row),
         Record::Ping(row) => tunnel_result(db, session, row),
+        Record::Alarm(transition) => log_event(db, session, &of_alarm(transition)),
+        // The ledger's.
+        Record::WatchStarted { .. }
+        | Record::WatchStopped { .. }
+        | Record::Change(_)
+        | Record::Repeated(_) => Ok(()),
         Record::Stream { at_ns, stream } => passive_result(db, session, *at_ns, stream),
         Record::PassiveStarted(spec) => passive_started(db, session, spec),
     }
 }
 
-fn run(db: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> Result<()> {
-    db.prepare_cached(sql)?.execute(parameters).map(|_| ())
+fn run<const N: usize>(db: &mut Database, sql: &str, values: [Value; N]) -> Result<()> {
+    db.tell(sql, &values)
 }
 
-fn run_values(db: &Connection, sql: &str, values: Vec<Value>) -> Result<()> {
-    db.prepare_cached(sql)?
-        .execute(params_from_iter(values))
-        .map(|_| ())
-}
-
-fn anchor(db: &Connection, session: u32, at_ns: Instant, offset: i64, reason: &str) -> Result<()> {
+fn anchor(
+    db: &mut Database,
+    session: u32,
+    at_ns: Instant,
+    offset: i64,
+    reason: &str,
+) -> Result<()> {
     run(
         db,
         "INSERT INTO clock_anchor VALUES (?1, ?2, ?3, ?4)",
-        params![session, at(at_ns), offset, reason],
+        values![session, at(at_ns), offset, reason],
     )
 }
 
-pub(crate) fn log_event(db: &Connection, session: u32, event: &LogEvent) -> Result<()> {
+/// Every turn of an alarm stands among the events.
+fn of_alarm(transition: &Transition) -> LogEvent {
+    let alarm = &transition.alarm;
+    LogEvent {
+        at_ns: transition.at_ns,
+        level: match (transition.turn, alarm.severity) {
+            (Turn::Cleared, _) => Level::Info,
+            (Turn::Raised | Turn::Changed, _) => Level::Warning,
+        },
+        kind: format!("alarm-{}", transition.turn.as_str()),
+        message: format!("{} {}: {}", alarm.mvpn, alarm.kind.as_str(), alarm.message),
+    }
+}
+
+pub(crate) fn log_event(db: &mut Database, session: u32, event: &LogEvent) -> Result<()> {
     run(
         db,
         "INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
+        values![
             session,
             at(event.at_ns),
             event.level.as_str(),
-            event.kind,
-            event.message
+            event.kind.as_str(),
+            event.message.as_str()
         ],
     )
 }
 
-fn write_counters(db: &Connection, session: u32, counters: &Counters) -> Result<()> {
+fn write_counters(db: &mut Database, session: u32, counters: &Counters) -> Result<()> {
     run(
         db,
         "UPDATE session SET updated_ns = ?2, capture_received = ?3, capture_drops = ?4,
                 transmit_errors = ?5, record_drops = ?6 WHERE session = ?1",
-        params![
+        values![
             session,
             at(counters.at_ns),
             int(counters.capture_received),
@@ -147,11 +182,11 @@ fn write_counters(db: &Connection, session: u32, counters: &Counters) -> Result<
     )
 }
 
-fn tunnel_added(db: &Connection, session: u32, spec: &TunnelSpec, at_ns: Instant) -> Result<()> {
+fn tunnel_added(db: &mut Database, session: u32, spec: &TunnelSpec, at_ns: Instant) -> Result<()> {
     run(
         db,
         "INSERT INTO tunnel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL)",
-        params![
+        values![
             session,
             spec.id.unwrap_or(0),
             spec.name.as_str(),
@@ -165,12 +200,12 @@ fn tunnel_added(db: &Connection, session: u32, spec: &TunnelSpec, at_ns: Instant
     )
 }
 
-fn task_started(db: &Connection, session: u32, task: &TaskStatus) -> Result<()> {
+fn task_started(db: &mut Database, session: u32, task: &TaskStatus) -> Result<()> {
     run(
         db,
         "INSERT INTO task (session, task, name, group_address, spec, started_ns, epoch_ns)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![
+        values![
             session,
             task.task,
             task.spec.name.as_str(),
@@ -182,7 +217,7 @@ fn task_started(db: &Connection, session: u32, task: &TaskStatus) -> Result<()> 
     )
 }
 
-fn log_probe(db: &Connection, session: u32, probe: &ProbeRecord) -> Result<()> {
+fn log_probe(db: &mut Database, session: u32, probe: &ProbeRecord) -> Result<()> {
     let fate = match probe.fate {
         Fate::Received => "received",
         Fate::Lost => "lost",
@@ -190,7 +225,7 @@ fn log_probe(db: &Connection, session: u32, probe: &ProbeRecord) -> Result<()> {
     run(
         db,
         "INSERT INTO probe_log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        params![
+        values![
             session,
             probe.task,
             probe.sender,
@@ -215,7 +250,7 @@ struct Row(Vec<Value>);
 impl Row {
     fn ints(mut self, values: impl IntoIterator<Item = u64>) -> Row {
         self.0
-            .extend(values.into_iter().map(|v| Value::Integer(int(v))));
+            .extend(values.into_iter().map(|v| Value::Int(int(v))));
         self
     }
 
@@ -223,7 +258,7 @@ impl Row {
         self.0.extend(
             values
                 .into_iter()
-                .map(|v| v.map_or(Value::Null, Value::Integer)),
+                .map(|v| v.map_or(Value::Null, Value::Int)),
         );
         self
     }
@@ -254,17 +289,16 @@ impl Row {
         )
     }
 
-    fn insert_into(self, db: &Connection, table: &str) -> Result<()> {
-        let places = vec!["?"; self.0.len()].join(",");
-        run_values(
-            db,
-            &format!("INSERT INTO {table} VALUES ({places})"),
-            self.0,
-        )
+    fn insert_into(self, db: &mut Database, table: &str) -> Result<()> {
+        let places: Vec<String> = (1..=self.0.len())
+            .map(|place| format!("?{place}"))
+            .collect();
+        let places = places.join(",");
+        db.tell(&format!("INSERT INTO {table} VALUES ({places})"), &self.0)
     }
 }
 
-fn interval_result(db: &Connection, session: u32, row: &IntervalRow) -> Result<()> {
+fn interval_result(db: &mut Database, session: u32, row: &IntervalRow) -> Result<()> {
     let (pair, counts, path) = (&row.pair, &row.pair.counts, &row.pair.corrected);
     Row::default()
         .ints([session.into(), row.task.into(), row.row, row.interval])
@@ -283,7 +317,7 @@ fn interval_result(db: &Connection, session: u32, row: &IntervalRow) -> Result<(
         .insert_into(db, "interval_result")
 }
 
-fn tunnel_result(db: &Connection, session: u32, row: &PingRow) -> Result<()> {
+fn tunnel_result(db: &mut Database, session: u32, row: &PingRow) -> Result<()> {
     Row::default()
         .ints([session.into(), row.tunnel.into()])
         .ints([row.start_ns.as_ns(), row.end_ns.as_ns(), row.sent, row.lost])
@@ -291,15 +325,15 @@ fn tunnel_result(db: &Connection, session: u32, row: &PingRow) -> Result<()> {
         .insert_into(db, "tunnel_result")
 }
 
-fn passive_started(db: &Connection, session: u32, spec: &PassiveSpec) -> Result<()> {
+fn passive_started(db: &mut Database, session: u32, spec: &PassiveSpec) -> Result<()> {
     run(
         db,
         "INSERT INTO passive_observation VALUES (?1, ?2, ?3)",
-        params![session, spec.name.as_str(), json(spec)?],
+        values![session, spec.name.as_str(), json(spec)?],
     )
 }
 
-fn passive_result(db: &Connection, session: u32, at_ns: Instant, row: &StreamRow) -> Result<()> {
+fn passive_result(db: &mut Database, session: u32, at_ns: Instant, row: &StreamRow) -> Result<()> {
     let rtp = |get: fn(&vmscope_core::report::RtpRow) -> i64| row.rtp.as_ref().map(get);
     Row::default()
         .ints([session.into(), at_ns.as_ns()])

@@ -5,19 +5,25 @@
 //! (`clock_anchor` ties it to the time of day) or differences of such. Ratios are fractions
 //! between 0 and 1. A metric without a single sample is NULL, never zero.
 //!
-//! `PRAGMA user_version` is the number of migrations applied. A released migration is never
+//! What is known of MVPNs' control planes outlives sessions; its tables have rules of their own,
+//! which stand at their head.
+//!
+//! `PRAGMA user_version` (in PostgreSQL: `layout.version`) is the number of migrations applied. A released migration is never
 //! edited; a change of the layout is a new one at the end. Columns are only ever added, so
 //! that a query written for an older version keeps its meaning.
 //!
 //! The comments inside the statements are kept by SQLite: `.schema` shows them to whoever
-//! opens the file without these sources.
+//! opens the file without these sources. PostgreSQL gets the same tables and columns, with BIGINT
+//! for INTEGER and DOUBLE PRECISION for REAL.
 
-use rusqlite::Connection;
-
+use crate::database::{Database, Result, dialect, values};
 use crate::error::StoreError;
+use crate::location::Location;
+
+mod mvpn;
 
 /// The migrations, oldest first; `user_version` counts them.
-pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT];
+pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT, mvpn::LAYOUT];
 
 const FIRST_LAYOUT: &str = "
 CREATE TABLE session (            -- one run of the monitor
@@ -179,76 +185,156 @@ pub fn current_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// The layout of an open database.
-pub fn version_of(connection: &Connection) -> Result<i64, rusqlite::Error> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+/// The layout of an open database; 0 if it has none of ours.
+pub(crate) fn version_of(db: &mut Database) -> Result<i64> {
+    let sql = match db {
+        Database::Sqlite(_) => "SELECT user_version FROM pragma_user_version",
+        Database::Postgres(_) => {
+            let there = db.first("SELECT to_regclass('layout') IS NOT NULL", &[], |row| {
+                row.flag(0)
+            })?;
+            if there != Some(true) {
+                return Ok(0);
+            }
+            "SELECT version FROM layout"
+        }
+    };
+    Ok(db.first(sql, &[], |row| row.int(0))?.unwrap_or(0))
 }
 
 /// Brings a database to the current layout, all or nothing. One that a newer monitor wrote is refused.
-pub fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let transaction = connection
-        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-        .map_err(StoreError::migrating)?;
-    let found = version_of(&transaction).map_err(StoreError::migrating)?;
+pub(crate) fn migrate(db: &mut Database) -> std::result::Result<(), StoreError> {
+    db.begin().map_err(StoreError::Migrate)?;
+    let migrated =
+        migrate_within(db).and_then(|()| db.script("COMMIT").map_err(StoreError::Migrate));
+    if migrated.is_err() {
+        db.roll_back();
+    }
+    migrated
+}
+
+fn migrate_within(db: &mut Database) -> std::result::Result<(), StoreError> {
+    let found = version_of(db).map_err(StoreError::Migrate)?;
     let known = current_version();
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    let done = usize::try_from(found).unwrap_or(0);
-    for migration in MIGRATIONS.iter().skip(done) {
-        transaction
-            .execute_batch(migration)
-            .map_err(StoreError::migrating)?;
+    if found < known {
+        apply(db, usize::try_from(found).unwrap_or(0)).map_err(StoreError::Migrate)?;
     }
-    transaction
-        .pragma_update(None, "user_version", known)
-        .map_err(StoreError::migrating)?;
-    transaction.commit().map_err(StoreError::migrating)
+    Ok(())
+}
+
+fn apply(db: &mut Database, done: usize) -> Result<()> {
+    for migration in MIGRATIONS.iter().skip(done) {
+        match db {
+            Database::Sqlite(_) => db.script(migration)?,
+            Database::Postgres(_) => db.script(&dialect::postgres_layout(migration))?,
+        }
+    }
+    let known = current_version();
+    match db {
+        Database::Sqlite(_) => db.script(&format!("PRAGMA user_version = {known}")),
+        Database::Postgres(_) => {
+            db.script(dialect::POSTGRES_VERSION_TABLE)?;
+            db.script("DELETE FROM layout")?;
+            db.run("INSERT INTO layout VALUES (?1)", &values![known])
+                .map(|_| ())
+        }
+    }
+}
+
+/// Refuses to read what is not ours, or newer than we are. What is older can be read as far as it goes.
+pub(crate) fn check(db: &mut Database, location: &Location) -> std::result::Result<(), StoreError> {
+    let found = version_of(db).map_err(StoreError::reading("its layout"))?;
+    let known = current_version();
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if found == 0 {
+        return Err(StoreError::Foreign {
+            location: location.to_string(),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::Purpose;
+
+    const WRITE: Purpose = Purpose::Write { pages_max: None };
+
+    fn opened(folder: &tempfile::TempDir) -> std::result::Result<Database, StoreError> {
+        Database::open(&Location::new(folder.path().join("r.sqlite")), WRITE)
+    }
 
     #[test]
     fn a_fresh_database_gets_every_table_and_the_version() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection).unwrap();
-        assert_eq!(version_of(&connection).unwrap(), current_version());
-        let mut statement = connection
-            .prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = opened(&folder).unwrap();
+        assert_eq!(version_of(&mut db).unwrap(), current_version());
+        let names = db
+            .rows(
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name",
+                &[],
+                |row| row.text(0).map(str::to_owned),
+            )
             .unwrap();
-        let names: Vec<String> = statement
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
         insta::assert_snapshot!(names.join("\n"));
     }
 
     #[test]
     fn migrating_twice_changes_nothing() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection).unwrap();
-        connection
-            .execute(
-                "INSERT INTO event VALUES (1, 2, 'info', 'test', 'kept')",
-                [],
-            )
+        let folder = tempfile::tempdir().unwrap();
+        opened(&folder)
+            .unwrap()
+            .script("INSERT INTO event VALUES (1, 2, 'info', 'test', 'kept')")
             .unwrap();
-        migrate(&mut connection).unwrap();
-        let kept: i64 = connection
-            .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(kept, 1);
+        let kept = opened(&folder)
+            .unwrap()
+            .first("SELECT count(*) FROM event", &[], |row| row.int(0));
+        assert_eq!(kept.unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_database_of_the_first_layout_keeps_its_rows_and_gets_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = rusqlite::Connection::open(folder.path().join("r.sqlite")).unwrap();
+        old.execute_batch(FIRST_LAYOUT).unwrap();
+        old.execute_batch(
+            "PRAGMA user_version = 1; INSERT INTO event VALUES (1, 2, 'info', 'test', 'kept')",
+        )
+        .unwrap();
+        drop(old);
+        let mut db = opened(&folder).unwrap();
+        assert_eq!(version_of(&mut db).unwrap(), current_version());
+        let count = |db: &mut Database, table: &str| {
+            db.first(&format!("SELECT count(*) FROM {table}"), &[], |row| {
+                row.int(0)
+            })
+            .unwrap()
+        };
+        assert_eq!(count(&mut db, "event"), Some(1));
+        assert_eq!(count(&mut db, "mvpn_history"), Some(0));
     }
 
     #[test]
     fn a_newer_database_is_refused_untouched() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        connection.pragma_update(None, "user_version", 99).unwrap();
-        let error = migrate(&mut connection).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, .. }));
-        assert_eq!(version_of(&connection).unwrap(), 99);
+        let folder = tempfile::tempdir().unwrap();
+        opened(&folder)
+            .unwrap()
+            .script("PRAGMA user_version = 99")
+            .unwrap();
+        assert!(matches!(
+            opened(&folder),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+        let db = rusqlite::Connection::open(folder.path().join("r.sqlite")).unwrap();
+        let version: i64 = db
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 99);
     }
 }

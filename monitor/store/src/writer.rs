@@ -3,35 +3,34 @@
 //! Whoever has something to write never waits: [`Writer::put`] takes an entry or drops and
 //! counts it. The thread gathers entries into transactions and commits each within
 //! [`COMMIT_WITHIN`], so that a monitor that is killed loses no more than that of its results.
-//! When the disk is full (or anything else fails) the open batch is kept and tried again.
+//! When the disk is full, the server is gone or anything else fails, the open batch is kept and tried again.
+//!
+//! One monitor at a time writes a database: a second one is refused.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
-
 use crate::entry::{Entry, SessionStart};
 use crate::error::StoreError;
-use crate::queue::{Gathered, Queue};
-use crate::{insert, schema};
+use crate::location::Location;
+use crate::queue::Queue;
+use crate::retention::Retention;
+use crate::scribe::Scribe;
 
 /// The longest that an entry waits for its commit while the database can be written.
 pub const COMMIT_WITHIN: Duration = Duration::from_millis(500);
-/// Pause before a failed batch is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Entries in one transaction, at most.
-const BATCH_ENTRIES_MAX: usize = 20_000;
 
 /// Bounds of a writer.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Entries that wait at most; what comes beyond is dropped and counted.
     pub queue_entries: usize,
-    /// Size of the database at most, in pages of 4096 bytes; beyond it, writing fails as on a full disk.
+    /// Size of an SQLite database at most, in pages of 4096 bytes; beyond it, writing fails as on a full disk.
     pub database_pages: Option<u32>,
+    /// How long what is kept.
+    pub retention: Retention,
 }
 
 impl Default for Limits {
@@ -39,6 +38,7 @@ impl Default for Limits {
         Limits {
             queue_entries: 200_000,
             database_pages: None,
+            retention: Retention::default(),
         }
     }
 }
@@ -69,16 +69,16 @@ pub struct Health {
 }
 
 #[derive(Default)]
-struct Shared {
-    written: AtomicU64,
-    dropped: AtomicU64,
-    rejected: AtomicU64,
-    failing: Mutex<Option<String>>,
-    rejection: Mutex<Option<String>>,
+pub(crate) struct Shared {
+    pub(crate) written: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) failing: Mutex<Option<String>>,
+    pub(crate) rejection: Mutex<Option<String>>,
 }
 
 impl Shared {
-    fn say(place: &Mutex<Option<String>>, words: Option<String>) {
+    pub(crate) fn say(place: &Mutex<Option<String>>, words: Option<String>) {
         *place.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
@@ -96,21 +96,38 @@ pub struct Writer {
 
 impl Writer {
     /// Opens or creates the database, enters the session and starts the thread.
-    pub fn open(path: &Path, start: &SessionStart, limits: Limits) -> Result<Writer, StoreError> {
-        let db = open_database(path, limits)?;
-        enter_session(&db, start)?;
+    pub fn open(
+        location: impl Into<Location>,
+        start: &SessionStart,
+        limits: Limits,
+    ) -> Result<Writer, StoreError> {
         let queue = Arc::new(Queue::new(limits.queue_entries));
         let shared = Arc::new(Shared::default());
-        let scribe = Scribe {
-            db,
-            session: start.session,
-            queue: Arc::clone(&queue),
-            shared: Arc::clone(&shared),
-        };
+        let (location, start) = (location.into(), start.clone());
+        let (tell, told) = mpsc::channel();
+        let (its_queue, its_shared) = (Arc::clone(&queue), Arc::clone(&shared));
+        // A client of PostgreSQL must be opened where it is used, and not on a thread of an asynchronous runtime.
         let thread = std::thread::Builder::new()
             .name("vmscope-store".to_owned())
-            .spawn(move || scribe.run())
+            .spawn(move || {
+                let opened = Scribe::open(location, &start, limits, its_queue, its_shared);
+                let (scribe, outcome) = match opened {
+                    Ok(scribe) => (Some(scribe), Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                if let (Ok(()), Some(scribe)) = (tell.send(outcome), scribe) {
+                    scribe.run();
+                }
+            })
             .map_err(StoreError::Thread)?;
+        match told.recv() {
+            Ok(outcome) => outcome?,
+            Err(_) => {
+                return Err(StoreError::WriterGone(
+                    "it ended while it opened".to_owned(),
+                ));
+            }
+        }
         Ok(Writer {
             queue,
             shared,
@@ -159,112 +176,4 @@ fn health_of(shared: &Shared) -> Health {
         failing: Shared::heard(&shared.failing),
         rejection: Shared::heard(&shared.rejection),
     }
-}
-
-fn open_database(path: &Path, limits: Limits) -> Result<Connection, StoreError> {
-    let prepare = || -> rusqlite::Result<Connection> {
-        let db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(2))?;
-        // A WAL lets readers look on while we write; NORMAL survives our own death (not the host's) at every commit.
-        db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        db.pragma_update(None, "synchronous", "NORMAL")?;
-        db.set_prepared_statement_cache_capacity(32);
-        Ok(db)
-    };
-    let mut db = prepare().map_err(|source| StoreError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    schema::migrate(&mut db)?;
-    if let Some(pages) = limits.database_pages {
-        db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .map_err(StoreError::Migrate)?;
-    }
-    Ok(db)
-}
-
-fn enter_session(db: &Connection, start: &SessionStart) -> Result<(), StoreError> {
-    insert::session_start(db, start).map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => StoreError::SessionTaken(start.session),
-        _ => StoreError::Migrate(error),
-    })
-}
-
-/// The thread's own side.
-struct Scribe {
-    db: Connection,
-    session: u32,
-    queue: Arc<Queue<Entry>>,
-    shared: Arc<Shared>,
-}
-
-impl Scribe {
-    fn run(self) {
-        // If we end by a panic, whoever puts is told.
-        let _closing = self.queue.close_at_end();
-        let mut batch = Vec::new();
-        loop {
-            // Part of the promised time is left for the commit itself.
-            let gathered = self
-                .queue
-                .gather(&mut batch, COMMIT_WITHIN / 2, BATCH_ENTRIES_MAX);
-            let written = self.write(&mut batch);
-            match gathered {
-                Gathered::Batch if written => {}
-                Gathered::Batch => std::thread::sleep(RETRY_AFTER),
-                Gathered::Last => break,
-            }
-        }
-        self.end(&batch);
-    }
-
-    /// Commits the batch and empties it; on failure keeps it and says why.
-    fn write(&self, batch: &mut Vec<Entry>) -> bool {
-        match self.commit(batch) {
-            Ok(rejected) => {
-                let written = batch.len() as u64 - rejected;
-                self.shared.written.fetch_add(written, Ordering::Relaxed);
-                self.shared.rejected.fetch_add(rejected, Ordering::Relaxed);
-                Shared::say(&self.shared.failing, None);
-                batch.clear();
-                true
-            }
-            Err(error) => {
-                Shared::say(&self.shared.failing, Some(error.to_string()));
-                false
-            }
-        }
-    }
-
-    /// One transaction. Returns how many entries the database refused for themselves.
-    fn commit(&self, batch: &[Entry]) -> rusqlite::Result<u64> {
-        let transaction = self.db.unchecked_transaction()?;
-        let mut rejected = 0;
-        for entry in batch {
-            match insert::entry(&transaction, self.session, entry) {
-                Ok(()) => {}
-                Err(error) if is_about_the_entry(&error) => {
-                    rejected += 1;
-                    Shared::say(&self.shared.rejection, Some(error.to_string()));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        transaction.commit()?;
-        Ok(rejected)
-    }
-
-    fn end(&self, unwritten: &[Entry]) {
-        let rest = unwritten.len() + self.queue.len();
-        self.shared
-            .dropped
-            .fetch_add(rest as u64, Ordering::Relaxed);
-        // Leaves one plain file behind; if a reader is in the way, its own close will do it.
-        let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-    }
-}
-
-fn is_about_the_entry(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::ToSqlConversionFailure(_))
-        || error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }

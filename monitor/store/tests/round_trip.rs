@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::place::on_both;
 use common::*;
 use rusqlite::Connection;
 use vmscope_core::report::{Record, TaskState};
@@ -15,15 +16,17 @@ const PAGE: Page = Page {
     limit: 100,
 };
 
-fn open(path: &std::path::Path, session: u32) -> Writer {
-    Writer::open(path, &start(session), Limits::default()).unwrap()
+fn open(location: &Location, session: u32) -> Writer {
+    Writer::open(location, &start(session), Limits::default()).unwrap()
 }
 
 #[test]
 fn a_session_reads_back_as_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("results.sqlite");
-    let writer = open(&path, 7);
+    on_both(reads_back);
+}
+
+fn reads_back(location: &Location) {
+    let writer = open(location, 7);
     let mut records = vec![
         tunnel(1),
         tunnel(2),
@@ -49,7 +52,7 @@ fn a_session_reads_back_as_written() {
         }
     );
 
-    let reader = Reader::open(&path).unwrap();
+    let reader = Reader::open(location).unwrap();
     let sessions = reader.sessions().unwrap();
     assert_eq!((sessions.len(), sessions[0].ended_ns), (1, Some(9_000)));
     let tasks = reader.tasks(7).unwrap();
@@ -78,17 +81,22 @@ fn a_session_reads_back_as_written() {
 }
 
 #[test]
-fn what_contradicts_the_file_is_rejected_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("results.sqlite");
-    let writer = open(&path, 7);
+fn what_contradicts_the_database_is_rejected_alone() {
+    on_both(is_rejected_alone);
+}
+
+fn is_rejected_alone(location: &Location) {
+    let writer = open(location, 7);
     for seq in [0, 1, 1, 2] {
         let _ = writer.put(Entry::Record(probe(seq)));
     }
     let health = writer.finish().unwrap();
     assert_eq!((health.written, health.rejected, health.dropped), (3, 1, 0));
-    assert!(health.rejection.unwrap().contains("UNIQUE"));
-    assert_eq!(Reader::open(&path).unwrap().probes(PAGE).unwrap().len(), 3);
+    assert!(health.rejection.unwrap().to_lowercase().contains("unique"));
+    assert_eq!(
+        Reader::open(location).unwrap().probes(PAGE).unwrap().len(),
+        3
+    );
 }
 
 #[test]
@@ -128,7 +136,7 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
         &start(7),
         Limits {
             queue_entries: 100,
-            database_pages: None,
+            ..Limits::default()
         },
     )
     .unwrap();
@@ -147,20 +155,36 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
 }
 
 #[test]
-fn sessions_share_a_file_but_not_a_number() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("results.sqlite");
-    open(&path, 7).finish().unwrap();
-    assert!(matches!(
-        Writer::open(&path, &start(7), Limits::default()),
-        Err(StoreError::SessionTaken(7))
-    ));
-    open(&path, 8).finish().unwrap();
-    let sessions = Reader::open(&path).unwrap().sessions().unwrap();
-    assert_eq!(
-        sessions.iter().map(|s| s.session).collect::<Vec<_>>(),
-        [7, 8]
-    );
+fn sessions_share_a_database_but_not_a_number() {
+    on_both(|location| {
+        open(location, 7).finish().unwrap();
+        assert!(matches!(
+            Writer::open(location, &start(7), Limits::default()),
+            Err(StoreError::SessionTaken(7))
+        ));
+        open(location, 8).finish().unwrap();
+        let sessions = Reader::open(location).unwrap().sessions().unwrap();
+        assert_eq!(
+            sessions.iter().map(|s| s.session).collect::<Vec<_>>(),
+            [7, 8]
+        );
+    });
+}
+
+#[test]
+fn two_monitors_never_write_the_same_database() {
+    on_both(|location| {
+        let first = open(location, 7);
+        assert!(matches!(
+            Writer::open(location, &start(8), Limits::default()),
+            Err(StoreError::InUse(_))
+        ));
+        // Looking on is no writing, and the first one is not disturbed.
+        assert_eq!(Reader::open(location).unwrap().sessions().unwrap().len(), 1);
+        assert_eq!(first.put(Entry::Record(tunnel(1))), Put::Queued);
+        assert_eq!(first.finish().unwrap().written, 1);
+        open(location, 8).finish().unwrap();
+    });
 }
 
 #[test]
@@ -173,12 +197,15 @@ fn files_that_are_no_results_are_refused() {
     )
     .unwrap();
     assert!(matches!(
-        Writer::open(&text, &start(7), Limits::default()),
+        Writer::open(text.as_path(), &start(7), Limits::default()),
         Err(StoreError::Open { .. })
     ));
-    assert!(matches!(Reader::open(&text), Err(StoreError::Open { .. })));
     assert!(matches!(
-        Reader::open(&directory.path().join("absent")),
+        Reader::open(text.as_path()),
+        Err(StoreError::Open { .. })
+    ));
+    assert!(matches!(
+        Reader::open(directory.path().join("absent").as_path()),
         Err(StoreError::Open { .. })
     ));
     let other = directory.path().join("other.sqlite");

@@ -1,6 +1,9 @@
 //! Records to write, made up.
 #![allow(dead_code)]
 
+pub mod mvpn;
+pub mod place;
+
 use vmscope_core::name::Name;
 use vmscope_core::report::*;
 use vmscope_core::spec::{ProbeSpec, TaskSpec, TunnelSpec};
