@@ -5,19 +5,24 @@ use std::path::Path;
 
 use vmscope_core::control::{Operation, Outcome, Refusal, ServerLine};
 use vmscope_core::report::IntervalRow;
+use vmscope_store::mvpn::Slice;
 use vmscope_store::{Page, Reader, StoreError};
 
-use crate::cli::{DatabaseQuery, Errand, Verb};
+use crate::cli::{DatabaseQuery, Errand, HistoryQuery, HistoryQuestion, Verb};
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
 use crate::render;
 
 /// Says a verb to the daemon at `socket`, as `vmscope VERB` does.
 pub fn run(verb: Verb, socket: &Path, json: bool) -> Exit {
-    let errand = match verb.errand() {
-        Ok(errand) => errand,
-        Err(problem) => return fail(&problem, Exit::Usage),
-    };
+    match verb.errand() {
+        Ok(errand) => carry_out(errand, socket, json),
+        Err(problem) => fail(&problem, Exit::Usage),
+    }
+}
+
+/// Carries out an errand on a connection of its own, or in a database.
+pub fn carry_out(errand: Errand, socket: &Path, json: bool) -> Exit {
     let done = match errand {
         Errand::Ask(operation) => {
             Client::connect(socket).and_then(|mut client| ask(&mut client, operation, json))
@@ -25,6 +30,7 @@ pub fn run(verb: Verb, socket: &Path, json: bool) -> Exit {
         Errand::Watch(kinds) => Client::connect(socket)
             .and_then(|client| watch(client, Operation::Subscribe { events: kinds }, json)),
         Errand::Read(query) => return read(&query, json),
+        Errand::Recall(query) => return recall(&query, json),
     };
     done.unwrap_or_else(|error| fail(&error.to_string(), Exit::Unable))
 }
@@ -64,6 +70,43 @@ pub fn watch(mut client: Client, subscribe: Operation, json: bool) -> Result<Exi
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows what a database knows of an MVPN's past.
+fn recall(query: &HistoryQuery, json: bool) -> Exit {
+    match history(query, json) {
+        Ok(text) => {
+            show(&text);
+            Exit::Done
+        }
+        Err(error) => fail(&error.to_string(), Exit::Unable),
+    }
+}
+
+fn history(query: &HistoryQuery, json: bool) -> Result<String, StoreError> {
+    let reader = Reader::open(&query.database)?;
+    let (mvpn, filter) = (query.mvpn.as_str(), &query.filter);
+    Ok(match query.question {
+        HistoryQuestion::At(at) => {
+            let states = reader.mvpn_state(mvpn, at, filter, Slice::ALL)?;
+            shown(json, &states, render::mvpn::past_state)
+        }
+        HistoryQuestion::Between(from, until) => {
+            let changes = reader.mvpn_changes(mvpn, from..until, filter, Slice::ALL)?;
+            shown(json, &changes, render::mvpn::past_changes)
+        }
+        HistoryQuestion::Diff(from, to) => {
+            let found = reader.mvpn_diff(mvpn, from, to, filter)?;
+            shown(json, &found, render::mvpn::past_differences)
+        }
+    })
+}
+
+fn shown<T: serde::Serialize>(json: bool, found: &T, render: impl Fn(&T) -> String) -> String {
+    match json {
+        true => json_lines(std::slice::from_ref(found)),
+        false => render(found),
+    }
 }
 
 fn read(query: &DatabaseQuery, json: bool) -> Exit {

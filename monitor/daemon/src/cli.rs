@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vmscope_core::config::LogLevel;
 
-pub use errand::{DatabaseQuery, Errand};
+pub use errand::{DatabaseQuery, Errand, HistoryQuery, HistoryQuestion};
 pub use verbs::Verb;
 
 /// Where the control socket is unless told otherwise.

@@ -87,12 +87,6 @@ fn run_verb(
     json: bool,
 ) -> Result<GoOn, ClientError> {
     let ends = matches!(verb, Verb::Shutdown);
-    let elsewhere = matches!(verb, Verb::Watch { .. } | Verb::Results(_));
-    if elsewhere {
-        // A stream of events gets a connection of its own; a database needs none.
-        let _ = ask::run(verb, socket, json);
-        return Ok(GoOn::Yes);
-    }
     match verb.errand() {
         Ok(Errand::Ask(operation)) => {
             let exit = ask::ask(client, operation, json)?;
@@ -102,7 +96,10 @@ fn run_verb(
                 GoOn::Yes
             });
         }
-        Ok(Errand::Watch(_) | Errand::Read(_)) => {}
+        // A stream of events gets a connection of its own; a database needs none.
+        Ok(errand @ (Errand::Watch(_) | Errand::Read(_) | Errand::Recall(_))) => {
+            let _ = ask::carry_out(errand, socket, json);
+        }
         Err(problem) => eprintln!("vmscope: {problem}"),
     }
     Ok(GoOn::Yes)

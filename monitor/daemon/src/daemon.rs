@@ -8,6 +8,7 @@ use vmscope_core::fault::Planted;
 use vmscope_core::session::{Options, Session};
 use vmscope_store::{Limits, SessionStart, StoreError, Writer};
 
+use crate::alarm::Notifier;
 use crate::capture::Capture;
 use crate::cli::DaemonArgs;
 use crate::clock::{self, Reading, StampClock, StepWatch};
@@ -155,6 +156,8 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
 
     let (mailbox, inbox) = mailbox().map_err(StartError::socket("make an event descriptor"))?;
     let socket = ControlSocket::open(config.socket.as_deref().unwrap_or(socket), mailbox)?;
+    let notifier = Notifier::open(&config.alarms.sinks)
+        .map_err(|error| bad_config(&recipe.path, error.to_string()))?;
     let begun = open_database(config, &recipe.start(&interface, &stamps))
         .map_err(StartError::from)
         // Last of all: from here on, tasks send and warm up.
@@ -171,6 +174,7 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
             steps,
             inbox,
             journal,
+            notifier,
         })
     });
     socket.close();

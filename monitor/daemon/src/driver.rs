@@ -15,6 +15,7 @@ use vmscope_core::session::{CaptureStatus, Session};
 use vmscope_core::time::{Instant, Span};
 use vmscope_store::{Counters, Level};
 
+use crate::alarm::Notifier;
 use crate::capture::{Capture, CaptureCounters, Next};
 use crate::clock::{self, Placed, StampClock, StepWatch};
 use crate::error::StartError;
@@ -30,6 +31,8 @@ const SENDS_AT_ONCE: usize = 64;
 /// changes no delay, and a wake-up a packet is what costs most. The core's own deadlines lie on coarser grids of which
 /// this is a part.
 const PACKETS_TOGETHER: Span = Span::from_ms(25);
+/// Notices that still wait at the end have so long to be delivered.
+const LAST_NOTICES: std::time::Duration = std::time::Duration::from_secs(2);
 /// The capture's and the journal's counters are looked at this often.
 const COUNTERS_EVERY: Span = Span::from_ms(500);
 
@@ -49,6 +52,8 @@ pub struct Parts {
     pub inbox: Inbox,
     /// Results.
     pub journal: Journal,
+    /// Alarms on their way to people.
+    pub notifier: Notifier,
 }
 
 /// Runs until the core has ended in good order, or until it is told twice to end.
@@ -274,6 +279,11 @@ impl Driver {
         while let Some(event) = self.parts.session.poll_event() {
             self.parts.inbox.say(&event);
         }
+        let offset_ns = self.parts.stamps.offset_ns();
+        while let Some(notice) = self.parts.session.poll_notice() {
+            let unix_ns = notice.at_ns().as_ns() as i64 + offset_ns;
+            self.parts.notifier.put(notice, unix_ns);
+        }
     }
 
     fn look_at_counters(&mut self) {
@@ -332,6 +342,15 @@ impl Driver {
             parts.inbox.say(&event);
         }
         parts.journal.finish(clock::now(), parts.stamps.offset_ns());
+        for sink in parts.notifier.finish(LAST_NOTICES) {
+            let lost = sink.failed + sink.dropped + sink.waiting;
+            if lost > 0 {
+                tracing::warn!(
+                    "{lost} notices of alarms were not delivered to {}",
+                    sink.sink
+                );
+            }
+        }
     }
 }
 

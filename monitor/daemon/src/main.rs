@@ -4,6 +4,7 @@
 //! packets, time, requests and results meet the core's `Session`. Everything else is a
 //! client of the control socket.
 
+mod alarm;
 mod ask;
 mod capture;
 mod cli;

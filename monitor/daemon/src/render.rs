@@ -1,5 +1,6 @@
 //! Answers and events for people: tables, units, few words.
 
+pub mod mvpn;
 mod table;
 mod tables;
 mod units;
@@ -35,6 +36,13 @@ pub fn answer(answer: &Answer) -> String {
         } => results(*next_row, *finished, rows),
         Answer::Mvpn(m) => tables::mvpns(std::slice::from_ref(m)),
         Answer::Mvpns { mvpns } => tables::mvpns(mvpns),
+        Answer::MvpnState {
+            mvpn: _,
+            at_ns,
+            records,
+            heard,
+        } => mvpn::state(*at_ns, records, heard),
+        Answer::Alarms { alarms, counts } => tables::alarms(alarms, counts),
         Answer::Passives { passives } => tables::passives(passives),
         Answer::Streams {
             streams,
@@ -62,6 +70,13 @@ pub fn event(event: &Event) -> String {
         ),
         Event::Ping(row) => format!("tunnel {}: {}\n", row.tunnel_name, tables::ping(row)),
         Event::Filter { filter } => format!("capture filter: {filter}\n"),
+        Event::Change(change) => mvpn::change(change),
+        Event::Alarm(transition) => format!(
+            "alarm {} {}: {}\n",
+            transition.alarm.id,
+            transition.turn.as_str(),
+            transition.alarm.message
+        ),
         Event::Shutdown => "the monitor ends\n".to_owned(),
     }
 }

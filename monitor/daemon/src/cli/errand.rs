@@ -1,10 +1,14 @@
 //! From what was said to what is to be done.
 
 use std::fs;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use vmscope_core::config::Config;
 use vmscope_core::control::*;
 use vmscope_core::name::Name;
+use vmscope_store::mvpn::{Filter, Utc};
 
 use super::verbs::*;
 
@@ -17,6 +21,32 @@ pub enum Errand {
     Watch(Vec<EventKind>),
     /// Read a database, without the monitor.
     Read(DatabaseQuery),
+    /// Read what a database knows of an MVPN's past.
+    Recall(HistoryQuery),
+}
+
+/// What to read of an MVPN's past.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// The database.
+    pub database: PathBuf,
+    /// The MVPN.
+    pub mvpn: Name,
+    /// Which part of it.
+    pub filter: Filter,
+    /// When.
+    pub question: HistoryQuestion,
+}
+
+/// What is asked of an MVPN's past.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HistoryQuestion {
+    /// What held at a moment.
+    At(Utc),
+    /// What changed from one moment until another.
+    Between(Utc, Utc),
+    /// What two moments differ in.
+    Diff(Utc, Utc),
 }
 
 /// What to read from a database.
@@ -53,7 +83,8 @@ impl Verb {
             }),
             Verb::Leave { tunnel, group } => Operation::GroupLeave(Membership { tunnel, group }),
             Verb::Send(verb) => send(verb),
-            Verb::Mvpn(verb) => mvpn(verb),
+            Verb::Mvpn(verb) => return mvpn(verb),
+            Verb::Alarm(AlarmVerb::List { mvpn }) => Operation::AlarmList { mvpn },
             Verb::Task(verb) => task(verb),
             Verb::Stats(verb) => stats(verb),
             Verb::Results(arguments) => return Ok(results(arguments)),
@@ -113,23 +144,93 @@ fn send(verb: SendVerb) -> Operation {
     }
 }
 
-fn mvpn(verb: MvpnVerb) -> Operation {
-    match verb {
-        MvpnVerb::Add {
+fn mvpn_show(show: MvpnShow) -> Result<Errand, String> {
+    let MvpnShow {
+        name,
+        only: Only { pe, group },
+        at,
+        between,
+        database,
+    } = show;
+    let Some(database) = database else {
+        return Ok(Errand::Ask(Operation::MvpnShow(MvpnQuestion {
             name,
+            pe,
             group,
-            tunnels,
-            source_specific,
-            start,
-            probes,
-        } => Operation::MvpnAdd(MvpnSpec {
-            name,
-            group,
-            source_specific,
-            tunnels,
-            probes: probes.into(),
-            start,
+        })));
+    };
+    let question = match (between.as_slice(), at) {
+        ([from, until], _) => HistoryQuestion::Between(utc(*from)?, utc(*until)?),
+        (_, Some(at)) => HistoryQuestion::At(utc(at)?),
+        (_, None) => HistoryQuestion::At(Utc::NOW),
+    };
+    Ok(Errand::Recall(HistoryQuery {
+        database,
+        mvpn: name,
+        filter: only(pe, group),
+        question,
+    }))
+}
+
+fn mvpn_diff(diff: MvpnDiff) -> Result<HistoryQuery, String> {
+    Ok(HistoryQuery {
+        question: HistoryQuestion::Diff(utc(diff.from)?, utc(diff.to)?),
+        database: diff.database,
+        mvpn: diff.name,
+        filter: only(diff.only.pe, diff.only.group),
+    })
+}
+
+fn only(pe: Option<Ipv4Addr>, group: Option<IpAddr>) -> Filter {
+    Filter {
+        pe,
+        group,
+        ..Filter::ALL
+    }
+}
+
+fn utc(moment: Timestamp) -> Result<Utc, String> {
+    let ns = i64::try_from(moment.as_nanosecond());
+    ns.map(Utc::from_ns)
+        .map_err(|_| format!("{moment} is out of range: a database knows 1678 to 2261"))
+}
+
+/// The `[[expected]]` tables of a file, as a configuration of nothing else.
+fn expectations(file: &Path) -> Result<Operation, String> {
+    let toml = fs::read_to_string(file)
+        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let config = Config::from_toml(&toml).map_err(|e| format!("{}: {e}", file.display()))?;
+    let alone = Config {
+        expected: config.expected.clone(),
+        ..Config::default()
+    };
+    match config == alone && !config.expected.is_empty() {
+        true => Ok(Operation::ConfigLoad { toml }),
+        false => Err(format!(
+            "{}: write [[expected]] tables and nothing else there; other settings are loaded with config load",
+            file.display()
+        )),
+    }
+}
+
+fn mvpn_add(add: MvpnAdd) -> MvpnSpec {
+    MvpnSpec {
+        name: add.name,
+        group: add.group,
+        source_specific: add.source_specific,
+        tunnels: add.tunnels,
+        probes: add.probes.into(),
+        start: add.start,
+        watch: (!add.watch.is_empty()).then_some(WatchSpec {
+            tunnels: add.watch,
+            sources: add.watch_sources,
         }),
+    }
+}
+
+fn mvpn(verb: MvpnVerb) -> Result<Errand, String> {
+    Ok(Errand::Ask(match verb {
+        MvpnVerb::Add(add) => Operation::MvpnAdd(mvpn_add(*add)),
         MvpnVerb::Drop { name } => Operation::MvpnDrop(Named { name }),
         MvpnVerb::Start(MvpnAndPe { name, pe: None }) => Operation::MvpnStart(Named { name }),
         MvpnVerb::Start(MvpnAndPe {
@@ -142,7 +243,10 @@ fn mvpn(verb: MvpnVerb) -> Operation {
             pe: Some(tunnel),
         }) => Operation::MvpnPeStop(MvpnPe { mvpn: name, tunnel }),
         MvpnVerb::List => Operation::MvpnList,
-    }
+        MvpnVerb::Show(show) => return mvpn_show(show),
+        MvpnVerb::Diff(diff) => return mvpn_diff(diff).map(Errand::Recall),
+        MvpnVerb::Expect { file } => expectations(&file)?,
+    }))
 }
 
 fn task(verb: TaskVerb) -> Operation {
@@ -241,6 +345,8 @@ fn event_kind(kind: Kind) -> EventKind {
         Kind::Task => EventKind::Task,
         Kind::Ping => EventKind::Ping,
         Kind::Filter => EventKind::Filter,
+        Kind::Change => EventKind::Change,
+        Kind::Alarm => EventKind::Alarm,
         Kind::Shutdown => EventKind::Shutdown,
     }
 }
@@ -277,6 +383,13 @@ mod tests {
             "vmscope send start s --tunnel t1 --group 239.1.1.1 --rate 5pps --count 10",
             "vmscope send stop s",
             "vmscope mvpn add red --group 239.1.1.1 --tunnels t1,t2 --start --rate 50pps --interval 10s",
+            "vmscope mvpn add red --default-mdt 239.1.1.1 --watch t1 --watch-source 10.2.0.2",
+            "vmscope mvpn show red",
+            "vmscope mvpn show red --pe 10.2.0.2 --group 239.100.1.1",
+            "vmscope mvpn show red --at 2026-01-31T12:00:00Z --database r.sqlite",
+            "vmscope mvpn show red --between 2026-01-31T12:00:00Z 2026-02-01T00:00:00Z --database postgres://db/vmscope",
+            "vmscope mvpn diff red 2026-01-31T12:00:00Z 2026-02-01T00:00:00Z --database r.sqlite",
+            "vmscope alarm list red",
             "vmscope mvpn drop red",
             "vmscope mvpn start red",
             "vmscope mvpn start red --pe t1",
@@ -319,6 +432,9 @@ mod tests {
             "vmscope task start x --group 239.1.1.1 --senders t1",
             "vmscope send start s --tunnel t1 --group 239.1.1.1 --rate 5",
             "vmscope results red --probes",
+            "vmscope mvpn add red --group 239.1.1.1",
+            "vmscope mvpn show red --at 2026-01-31T12:00:00Z",
+            "vmscope mvpn show red --at yesterday --database r.sqlite",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

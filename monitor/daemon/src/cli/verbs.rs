@@ -1,9 +1,10 @@
 //! The verbs: the grammar shared by the command line and the console.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
 use vmscope_core::name::Name;
 use vmscope_core::time::Span;
 
@@ -32,6 +33,9 @@ pub enum Verb {
     /// Monitor MVPNs: every ordered pair of their PEs
     #[command(subcommand)]
     Mvpn(MvpnVerb),
+    /// What is not as expected
+    #[command(subcommand)]
+    Alarm(AlarmVerb),
     /// Probe from N senders to M receivers
     #[command(subcommand)]
     Task(TaskVerb),
@@ -150,24 +154,7 @@ pub enum SendVerb {
 #[derive(Debug, Subcommand)]
 pub enum MvpnVerb {
     /// Add an MVPN
-    Add {
-        /// Name of the MVPN
-        name: Name,
-        /// Its default MDT group
-        #[arg(long)]
-        group: Ipv4Addr,
-        /// One tunnel for each of its PEs
-        #[arg(long, required = true, value_delimiter = ',', value_name = "NAMES")]
-        tunnels: Vec<Name>,
-        /// The default MDT is source-specific: join (S,G)
-        #[arg(long)]
-        source_specific: bool,
-        /// Start monitoring at once
-        #[arg(long)]
-        start: bool,
-        #[command(flatten)]
-        probes: ProbeOptions,
-    },
+    Add(Box<MvpnAdd>),
     /// Drop an MVPN that is not running
     Drop {
         /// The MVPN
@@ -179,6 +166,107 @@ pub enum MvpnVerb {
     Stop(MvpnAndPe),
     /// All MVPNs
     List,
+    /// Who is in an MVPN: PEs, routes, data MDTs, as its control plane says now or said once
+    Show(MvpnShow),
+    /// What an MVPN's state at two moments differs in
+    Diff(MvpnDiff),
+    /// Say what MVPNs ought to be: what differs raises alarms
+    Expect {
+        /// A file of `[[expected]]` tables, TOML
+        file: PathBuf,
+    },
+}
+
+/// An MVPN to add.
+#[derive(Debug, Args)]
+pub struct MvpnAdd {
+    /// Name of the MVPN
+    pub name: Name,
+    /// Its default MDT group
+    #[arg(long, alias = "default-mdt")]
+    pub group: Ipv4Addr,
+    /// One tunnel for each of its PEs, to probe every pair of them
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        required_unless_present = "watch"
+    )]
+    pub tunnels: Vec<Name>,
+    /// Listen to its control plane over these tunnels; one hears everything
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub watch: Vec<Name>,
+    /// Listen to these PEs only: what a source-specific default MDT needs; may be said several times
+    #[arg(long = "watch-source", value_name = "ADDRESS", requires = "watch")]
+    pub watch_sources: Vec<Ipv4Addr>,
+    /// The default MDT is source-specific: join (S,G)
+    #[arg(long)]
+    pub source_specific: bool,
+    /// Start monitoring at once
+    #[arg(long)]
+    pub start: bool,
+    #[command(flatten)]
+    pub probes: ProbeOptions,
+}
+
+/// A look at who is in an MVPN.
+#[derive(Debug, Args)]
+pub struct MvpnShow {
+    /// The MVPN
+    pub name: Name,
+    #[command(flatten)]
+    pub only: Only,
+    /// As it was at this moment, by the database: 2026-01-31T12:00:00Z
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "database",
+        conflicts_with = "between"
+    )]
+    pub at: Option<Timestamp>,
+    /// What changed from one moment until another, by the database
+    #[arg(long, num_args = 2, value_names = ["FROM", "UNTIL"], requires = "database")]
+    pub between: Vec<Timestamp>,
+    /// The results database, a file or postgres://…; the running monitor is asked if absent
+    #[arg(long, value_name = "DATABASE")]
+    pub database: Option<PathBuf>,
+}
+
+/// Two looks at who is in an MVPN.
+#[derive(Debug, Args)]
+pub struct MvpnDiff {
+    /// The MVPN
+    pub name: Name,
+    /// The first moment: 2026-01-31T12:00:00Z
+    pub from: Timestamp,
+    /// The second
+    pub to: Timestamp,
+    #[command(flatten)]
+    pub only: Only,
+    /// The results database, a file or postgres://…
+    #[arg(long, value_name = "DATABASE")]
+    pub database: PathBuf,
+}
+
+/// What an answer about an MVPN is restricted to.
+#[derive(Debug, Args)]
+pub struct Only {
+    /// Only what this PE said: its address in the backbone
+    #[arg(long, value_name = "ADDRESS")]
+    pub pe: Option<Ipv4Addr>,
+    /// Only what concerns this customer group
+    #[arg(long, value_name = "ADDRESS")]
+    pub group: Option<IpAddr>,
+}
+
+/// Verbs of alarms.
+#[derive(Debug, Subcommand)]
+pub enum AlarmVerb {
+    /// Active alarms
+    List {
+        /// Only of this MVPN
+        mvpn: Option<Name>,
+    },
 }
 
 /// An MVPN, or one PE of it.
@@ -352,6 +440,10 @@ pub enum Kind {
     Ping,
     /// The capture filter changed
     Filter,
+    /// The control plane of a watched MVPN changed
+    Change,
+    /// An alarm was raised, changed or cleared
+    Alarm,
     /// The monitor is about to end
     Shutdown,
 }

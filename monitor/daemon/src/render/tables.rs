@@ -1,5 +1,6 @@
 //! One function for each thing that is shown in rows.
 
+use vmscope_core::alarm::{Alarm, AlarmCounts};
 use vmscope_core::control::{MvpnStatus, PassiveSpec};
 use vmscope_core::name::Name;
 use vmscope_core::report::{
@@ -184,6 +185,31 @@ pub fn mvpns<T: std::borrow::Borrow<MvpnStatus>>(mvpns: &[T]) -> String {
             ]
         }),
     )
+}
+
+/// Active alarms.
+pub fn alarms(alarms: &[Alarm], counts: &AlarmCounts) -> String {
+    let columns = [
+        Number("alarm"),
+        Words("severity"),
+        Words("kind"),
+        Words("MVPN"),
+        Words("what"),
+    ];
+    let rows = alarms.iter().map(|alarm| {
+        vec![
+            alarm.id.to_string(),
+            alarm.severity.as_str().to_owned(),
+            alarm.kind.as_str().to_owned(),
+            alarm.mvpn.to_string(),
+            alarm.message.clone(),
+        ]
+    });
+    let missed = match counts.missed {
+        0 => String::new(),
+        missed => format!("{missed} times there was no room to note what was wrong\n"),
+    };
+    table(&columns, rows) + &missed
 }
 
 const PAIR_COLUMNS: [super::table::Column; 13] = [

@@ -24,7 +24,10 @@ pub const SCRIPT: &[&str] = &[
     r#"{"op":"group-join","tunnel":"pe1","group":"232.1.1.1","sources":["10.0.0.1"]}"#,
     r#"{"op":"send-start","name":"noise","tunnel":"pe2","group":"239.2.2.2","probes":{"rate":"1pps","count":3}}"#,
     r#"{"op":"passive-start","name":"look","tunnels":["pe2"],"group":"239.1.1.1"}"#,
+    r#"{"op":"mvpn-add","name":"blue","group":"239.1.1.2","watch":{"tunnels":["pe1"]}}"#,
+    r#"{"op":"mvpn-expect","mvpn":"blue","pes":{"PE9":"10.2.0.9"}}"#,
     "wait",
+    r#"{"op":"mvpn-show","name":"blue"}"#,
     r#"{"op":"status"}"#,
     r#"{"op":"tunnel-show","name":"pe1"}"#,
     r#"{"op":"tunnel-list"}"#,
@@ -49,6 +52,9 @@ pub const SCRIPT: &[&str] = &[
     r#"{"op":"send-stop","name":"noise"}"#,
     r#"{"op":"mvpn-stop","name":"red"}"#,
     "wait",
+    "wait",
+    r#"{"op":"alarm-list","mvpn":"blue"}"#,
+    r#"{"op":"mvpn-drop","name":"blue"}"#,
     r#"{"op":"task-drop","name":"once"}"#,
     r#"{"op":"mvpn-drop","name":"red"}"#,
     r#"{"op":"tunnel-show","name":"pe9"}"#,
@@ -114,6 +120,7 @@ impl World {
 
     fn pass(&mut self, span: Span) {
         let end = self.now + span;
+        self.flying.push((self.now + Span::from_ms(1), hello()));
         while self.now < end {
             self.now = self.now + Span::from_ms(1);
             let now = self.now;
@@ -164,6 +171,30 @@ impl World {
         self.flying
             .push((self.now + Span::from_ms(delay_ms), bytes));
     }
+}
+
+/// A PE's Hello on the MDT of "blue", through the first tunnel.
+fn hello() -> Vec<u8> {
+    let mut pim = vec![
+        0x20, 0, 0, 0, // Hello
+        0, 1, 0, 2, 0, 105, // Holdtime
+        0, 19, 0, 4, 0, 0, 0, 1, // DR Priority
+        0, 20, 0, 4, 0, 0, 0, 7, // Generation ID
+    ];
+    set_sum(&mut pim, 2);
+    let gre = |payload: Vec<u8>| [&[0, 0, 8, 0], &payload[..]].concat();
+    let customer = ip([172, 16, 1, 1], [224, 0, 0, 13], 103, &pim);
+    let on_mdt = ip([10, 2, 0, 2], [239, 1, 1, 2], 47, &gre(customer));
+    ip([10, 254, 1, 1], [10, 1, 0, 2], 47, &gre(on_mdt))
+}
+
+fn ip(source: [u8; 4], destination: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = (20 + payload.len() as u16).to_be_bytes();
+    let mut header = vec![0x45, 0xc0, high, low, 0, 1, 0, 0, 64, protocol, 0, 0];
+    header.extend(source.into_iter().chain(destination));
+    set_sum(&mut header, 10);
+    header.extend(payload);
+    header
 }
 
 /// The Internet checksum (RFC 1071) of `bytes`, put at `at`.
