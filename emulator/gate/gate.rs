@@ -27,7 +27,6 @@ type Wait = unsafe extern "C" fn(*mut Condition, *mut Mutex) -> c_int;
 #[link(name = "c")]
 unsafe extern "C" {
     fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
-    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     fn pthread_self() -> usize;
     fn syscall(number: c_long, ...) -> c_long;
     fn abort() -> !;
@@ -48,9 +47,49 @@ static PROCESSOR_RUNS: AtomicU32 = AtomicU32::new(0);
 /// 1 while the main thread waits for its turn.
 static MAIN_WAITS: AtomicU32 = AtomicU32::new(0);
 
-static REAL_LOCK: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
-static REAL_UNLOCK: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
-static REAL_WAIT: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+/// A function of libc's that one of ours stands before.
+struct Real {
+    name: &'static CStr,
+    /// A condition's functions have an old version too, which must not be used.
+    version: &'static CStr,
+    found: AtomicPtr<c_void>,
+}
+
+static LOCK: Real = Real::new(c"pthread_mutex_lock", c"GLIBC_2.2.5");
+static UNLOCK: Real = Real::new(c"pthread_mutex_unlock", c"GLIBC_2.2.5");
+static WAIT: Real = Real::new(c"pthread_cond_wait", c"GLIBC_2.3.2");
+
+impl Real {
+    const fn new(name: &'static CStr, version: &'static CStr) -> Self {
+        let found = AtomicPtr::new(null_mut());
+        Self {
+            name,
+            version,
+            found,
+        }
+    }
+
+    /// Looked up once; that takes none of the locks we stand before.
+    fn get(&self) -> *mut c_void {
+        let mut found = self.found.load(SeqCst);
+        if found.is_null() {
+            // SAFETY: both strings end with zero; the handle is the documented pseudo-handle.
+            found = unsafe { dlvsym(NEXT, self.name.as_ptr(), self.version.as_ptr()) };
+            if found.is_null() {
+                // SAFETY: nothing can be done without libc.
+                unsafe { abort() }
+            }
+            self.found.store(found, SeqCst);
+        }
+        found
+    }
+
+    /// As a function on a mutex, which the first two are.
+    fn on_mutex(&self) -> OnMutex {
+        // SAFETY: asked only of functions of this type.
+        unsafe { transmute::<*mut c_void, OnMutex>(self.get()) }
+    }
+}
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -59,41 +98,11 @@ static AT_START: unsafe extern "C" fn() = at_start;
 unsafe extern "C" fn at_start() {
     // SAFETY: called once by the loader, in the main thread.
     MAIN_THREAD.store(unsafe { pthread_self() }, SeqCst);
-    // Locks may be taken before any is known here; looking the functions up takes none of ours.
-    real(&REAL_LOCK, c"pthread_mutex_lock", false);
-    real(&REAL_UNLOCK, c"pthread_mutex_unlock", false);
-    real(&REAL_WAIT, c"pthread_cond_wait", true);
-}
-
-/// libc's own function, looked up once. A condition's functions have an old version too, which must not be used.
-fn real(known: &AtomicPtr<c_void>, name: &CStr, versioned: bool) -> *mut c_void {
-    let mut found = known.load(SeqCst);
-    if found.is_null() {
-        // SAFETY: both strings end with zero; the handle is the documented pseudo-handle.
-        found = unsafe {
-            match versioned {
-                true => dlvsym(NEXT, name.as_ptr(), c"GLIBC_2.3.2".as_ptr()),
-                false => dlsym(NEXT, name.as_ptr()),
-            }
-        };
-        if found.is_null() {
-            // SAFETY: nothing can be done without libc.
-            unsafe { abort() }
-        }
-        known.store(found, SeqCst);
-    }
-    found
 }
 
 fn is(thread: &AtomicUsize) -> bool {
     // SAFETY: has no requirements.
     thread.load(SeqCst) == unsafe { pthread_self() }
-}
-
-/// libc's function on a mutex.
-fn on_mutex(known: &AtomicPtr<c_void>, name: &CStr) -> OnMutex {
-    // SAFETY: both of libc's functions that are looked up so have this type.
-    unsafe { transmute::<*mut c_void, OnMutex>(real(known, name, false)) }
 }
 
 /// Sleeps while the word is `value`; perhaps not as long.
@@ -120,7 +129,7 @@ fn change(word: &AtomicU32, value: u32) {
 /// As libc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pthread_mutex_lock(mutex: *mut Mutex) -> c_int {
-    let lock = on_mutex(&REAL_LOCK, c"pthread_mutex_lock");
+    let lock = LOCK.on_mutex();
     let is_global = mutex == GLOBAL_LOCK.load(SeqCst);
     if is_global && is(&PROCESSOR_THREAD) {
         PROCESSOR_RUNS.store(0, SeqCst);
@@ -141,7 +150,7 @@ pub unsafe extern "C" fn pthread_mutex_lock(mutex: *mut Mutex) -> c_int {
 
 /// The main thread's wait, called and left with the lock held.
 unsafe fn wait_for_turn(mutex: *mut Mutex, lock: OnMutex) -> c_int {
-    let unlock = on_mutex(&REAL_UNLOCK, c"pthread_mutex_unlock");
+    let unlock = UNLOCK.on_mutex();
     let mut result = 0;
     while result == 0 && PROCESSOR_RUNS.load(SeqCst) == 1 {
         MAIN_WAITS.store(1, SeqCst);
@@ -167,7 +176,7 @@ pub unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut Mutex) -> c_int {
         PROCESSOR_RUNS.store(1, SeqCst);
     }
     // SAFETY: the caller's promise.
-    unsafe { on_mutex(&REAL_UNLOCK, c"pthread_mutex_unlock")(mutex) }
+    unsafe { UNLOCK.on_mutex()(mutex) }
 }
 
 /// libc's `pthread_cond_wait`; it tells who is who.
@@ -186,7 +195,7 @@ pub unsafe extern "C" fn pthread_cond_wait(condition: *mut Condition, mutex: *mu
     }
     // SAFETY: this is libc's function of this type; the caller's promise.
     unsafe {
-        let wait: Wait = transmute(real(&REAL_WAIT, c"pthread_cond_wait", true));
+        let wait: Wait = transmute(WAIT.get());
         wait(condition, mutex)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Everything that is made here is undone when its owner is dropped: a namespace takes its devices with it.
 
+pub mod batch;
 pub mod counters;
 pub mod error;
 pub mod gre;
@@ -15,7 +16,9 @@ pub mod process;
 pub mod qdisc;
 pub mod route;
 pub mod rule;
+pub mod steer;
 
+pub use batch::Batch;
 pub use error::KernelError;
 pub use netns::Netns;
 pub use process::Process;

@@ -4,12 +4,18 @@
 //! end is redirected to the other. Impairments, link states and taps all live there, out of every router's reach.
 
 mod build;
+mod capture;
 mod change;
+mod control_plane;
+mod echo;
+mod mdts;
 mod observe;
+mod rogue;
+pub mod show;
 mod split_horizon;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -17,7 +23,15 @@ use std::{
     time::Duration,
 };
 
-pub use crate::kernel::{Process, process::Ended};
+pub use capture::{CaptureError, LinkCapture};
+pub use control_plane::VrfWords;
+use mdts::Mdts;
+pub use mdts::{MdtRow, TEND_EVERY};
+
+pub use crate::kernel::{
+    Process,
+    process::{Ended, Session, place},
+};
 use crate::{
     kernel::{KernelError, Netns, process::Mounts},
     plan::{Fact, Plan, Wire},
@@ -25,7 +39,7 @@ use crate::{
         converge::{self, ConvergeError},
         daemon::Daemons,
     },
-    scenario::Suite,
+    scenario::{Impairment, Suite},
 };
 
 /// Name of the wire room's namespace.
@@ -63,6 +77,15 @@ pub enum LabError {
     },
 }
 
+/// What wires can do besides carrying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wires {
+    /// They are impaired and counted by netem: what every verdict needs.
+    Impairable,
+    /// Nothing, for a kernel that lacks netem; such a kernel seldom has the matchall filter either.
+    Plain,
+}
+
 /// A lab that is up. Dropping it takes everything down.
 #[derive(Debug)]
 pub struct Lab {
@@ -72,29 +95,35 @@ pub struct Lab {
     wire_room: Netns,
     plan: Plan,
     folder: PathBuf,
+    /// By link and node, or tunnel and nothing.
+    impairments: BTreeMap<(String, String), Impairment>,
+    /// VRFs of rogues that have joined.
+    rogues: BTreeSet<String>,
+    mdts: Mdts,
 }
 
 impl Lab {
     /// Builds everything that is there from the start, and starts the routers. Needs root and a tokio runtime with
     /// I/O and time on this thread.
     pub async fn up(plan: &Plan, log: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
-        Self::up_as("", plan, log).await
+        Self::up_as("", Wires::Impairable, plan, log).await
     }
 
-    /// The same with a prefix to all namespaces: how labs share a native host.
+    /// The same with a prefix to all namespaces, which is how labs share a native host, and with wires of a kind.
     pub async fn up_as(
         prefix: &str,
+        wires: Wires,
         plan: &Plan,
         log: &mut dyn FnMut(&str),
     ) -> Result<Self, LabError> {
-        let mut lab = build::network(prefix, plan).await?;
+        let mut lab = build::network(prefix, wires, plan).await?;
         log(&format!(
             "built {} namespaces, {} wires, {} GRE devices",
             lab.namespaces.len(),
             plan.wires.len(),
             plan.gre.iter().filter(|g| g.present).count()
         ));
-        lab.start_routers().await?;
+        lab.start_routers(log).await?;
         log(&format!(
             "started the routers of {} namespaces",
             lab.routers.len()
@@ -167,6 +196,15 @@ impl Lab {
         found.ok_or_else(|| unknown("namespace", name, self.namespaces.keys()))
     }
 
+    /// A link's own name, from that or from its ends the other way round.
+    pub fn link_name(&self, asked: &str) -> Result<String, LabError> {
+        let turned = asked.split_once('-').map(|(a, b)| format!("{b}-{a}"));
+        let found = turned.and_then(|turned| self.wire(&turned).ok());
+        found
+            .map_or_else(|| self.wire(asked), Ok)
+            .map(|(_, wire)| wire.name.clone())
+    }
+
     fn wire(&self, name: &str) -> Result<(usize, &Wire), LabError> {
         let mut wires = self.plan.wires.iter().enumerate();
         wires
@@ -174,30 +212,51 @@ impl Lab {
             .ok_or_else(|| unknown("link", name, self.plan.wires.iter().map(|w| &w.name)))
     }
 
-    async fn start_routers(&mut self) -> Result<(), LabError> {
-        for router in &self.plan.routers {
+    async fn start_routers(&mut self, log: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+        let plan = &self.plan;
+        for router in plan.routers.iter().filter(|r| !plan.is_rogue(&r.namespace)) {
             let namespace = self.namespace(&router.namespace)?;
             let daemons = Daemons::prepare(namespace, router, &self.folder)?;
             self.routers.insert(router.namespace.clone(), daemons);
         }
         let all: Vec<String> = self.routers.keys().cloned().collect();
-        self.start_frr(&all).await?;
-        if self
-            .plan
+        let plan = &self.plan;
+        if plan
             .routers
             .iter()
             .any(|router| router.suite == Suite::Pimd)
         {
-            let unicast: Vec<Fact> = self
-                .plan
-                .converged
-                .iter()
-                .filter(|fact| matches!(fact, Fact::OspfFull { .. } | Fact::Route { .. }))
-                .cloned()
-                .collect();
-            self.wait_for(&unicast, CONVERGENCE, &mut |_| {}).await?;
+            // troglobit's pimd settles what is there when it starts; a source that comes later it may never join.
+            self.start_frr(&all).await?;
+            let unicast = |fact: &Fact| matches!(fact, Fact::OspfFull { .. } | Fact::Route { .. });
+            self.wait_for_the_backbone(unicast, log).await?;
+            return self.start_pimd(&all);
         }
-        self.start_pimd(&all)
+        // A customer who speaks before the RP can hear is told to be silent for a minute (RFC 7761 section 4.4.1).
+        let (backbone, customers): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|name| plan.is_backbone(name));
+        self.start_frr(&backbone).await?;
+        self.wait_for_the_backbone(|_| true, log).await?;
+        self.start_frr(&customers).await
+    }
+
+    /// Waits for what the backbone must know of itself, whoever sends: for those of these facts that are meant.
+    async fn wait_for_the_backbone(
+        &mut self,
+        meant: impl Fn(&Fact) -> bool,
+        log: &mut dyn FnMut(&str),
+    ) -> Result<(), LabError> {
+        let facts: Vec<Fact> = self
+            .plan
+            .converged
+            .iter()
+            .filter(|fact| {
+                self.plan.is_backbone(fact.namespace()) && !fact.needs_a_source() && meant(fact)
+            })
+            .cloned()
+            .collect();
+        let mut log = |line: &str| log(&format!("backbone: {line}"));
+        self.wait_for(&facts, CONVERGENCE, &mut log).await
     }
 
     /// All daemons of some nodes, at once.

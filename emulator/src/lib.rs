@@ -5,6 +5,7 @@
 
 pub mod kernel;
 pub mod lab;
+pub mod mdt;
 pub mod place;
 pub mod plan;
 pub mod router;

@@ -241,6 +241,9 @@ pub struct MvpnPlan {
     pub customer_rp: Ipv4Addr,
     /// Sites, in PE name order.
     pub sites: Vec<Site>,
+    /// PEs that do not belong to it: their VRFs have everything but routers that run and a device on the MDT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rogues: Vec<Site>,
 }
 
 /// A site of an MVPN.

@@ -11,6 +11,8 @@ pub mod pimd;
 pub mod state;
 pub mod vty;
 
+pub use state::OnInterface;
+
 use std::net::Ipv4Addr;
 
 use crate::{

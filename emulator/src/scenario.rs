@@ -9,10 +9,12 @@
 
 pub mod error;
 pub mod expectation;
+pub mod groups;
 pub mod impairment;
 pub mod monitor;
 mod names;
 mod parse;
+mod schema;
 pub mod timeline;
 pub mod topology;
 pub mod traffic;
@@ -21,19 +23,21 @@ mod validate;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Problem, ScenarioError};
-pub use expectation::{Expectation, LossCause};
+pub use expectation::{Expectation, LossCause, MdtKind};
+pub use groups::Groups;
 pub use impairment::{Distribution, GilbertElliott, Impairment, TunnelImpairment};
-pub use monitor::{Monitor, Passive, Task};
+pub use monitor::{Monitor, Passive, Task, Watch};
 pub use timeline::{Action, Event};
-pub use topology::{Backbone, Link, Mvpn, Node, Role, Suite, Tunnel};
+pub use topology::{Backbone, DataMdt, Link, Mvpn, Node, Role, Suite, Tunnel};
 pub use traffic::{Receiver, Source};
 pub use units::{Bitrate, Probability, Rate, Span, UnitError};
 
 /// One scenario, as written by its author.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// One line for reports.
@@ -50,6 +54,7 @@ pub struct Scenario {
     #[serde(default)]
     pub backbone: Backbone,
     /// Nodes by name.
+    #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z][A-Za-z0-9]{0,9}$"}))]
     pub nodes: BTreeMap<String, Node>,
     /// Links between nodes.
     #[serde(default, rename = "link")]

@@ -103,13 +103,17 @@ macro_rules! assert_reads {
 
 /// The good scenario with each edit in turn, and what its author reads.
 fn report(cases: &[(&str, &str)]) -> String {
+    report_on(GOOD, cases)
+}
+
+fn report_on(good: &str, cases: &[(&str, &str)]) -> String {
     let mut report = String::new();
     for (from, to) in cases {
         assert!(
-            GOOD.contains(from),
+            good.contains(from),
             "the case edits what is not there: {from:?}"
         );
-        let edited = GOOD.replacen(from, to, 1);
+        let edited = good.replacen(from, to, 1);
         let error = Scenario::parse("two-sites.toml", &edited)
             .expect_err(to)
             .to_string();
@@ -235,6 +239,96 @@ fn mvpns_and_tunnels() {
         ("parallel = 2", "present = false"),
         ("name = \"a\"", "name = \"tunnel-number\""),
     ]));
+}
+
+/// Edits of a scenario that has data MDTs, a rogue, and events about them.
+#[test]
+fn data_mdts_and_rogues() {
+    const TABLE: &str = "[mvpn.red.data_mdt]\npool = [\"239.2.1.0/30\"]\nthreshold = \"100kbit\"\n";
+    const EVENT: &str =
+        "[[at]]\ntime = \"5s\"\ndo = \"rogue-join\"\nmvpn = \"red\"\npe = \"PE3\"\n";
+    const CHECK: &str = "[[expect]]\ncheck = \"data-mdt\"\nsource = \"s1\"\nmoves = 1\nreturns = 0\njoined = [\"PE2\"]\n";
+    let good = GOOD
+        .replace(
+            "PE2 = { role = \"pe\" }",
+            "PE2 = { role = \"pe\" }\nPE3 = { role = \"pe\" }",
+        )
+        .replace(
+            "[[link]]\nends = \"PE2-P\"",
+            "[[link]]\nends = \"PE3-P\"\n[[link]]\nends = \"PE2-P\"",
+        )
+        .replace(
+            "customer_rp = \"PE1\"",
+            &format!("customer_rp = \"PE1\"\nrogues = [\"PE3\"]\n{TABLE}"),
+        );
+    let good = format!("{good}{EVENT}{CHECK}");
+    Scenario::parse("good.toml", &good).unwrap_or_else(|e| panic!("{e}"));
+    let cases = [
+        ("pool = [\"239.2.1.0/30\"]", "pool = []"),
+        ("pool = [\"239.2.1.0/30\"]", "pool = [\"239.2.1.1/30\"]"),
+        ("pool = [\"239.2.1.0/30\"]", "pool = [\"239.2.1\"]"),
+        ("pool = [\"239.2.1.0/30\"]", "pool = [\"239.1.1.0/30\"]"),
+        (
+            "pool = [\"239.2.1.0/30\"]",
+            "pool = [\"239.2.1.0/30\", \"239.2.1.3\"]",
+        ),
+        ("pool = [\"239.2.1.0/30\"]", "pool = [\"232.2.1.0/30\"]"),
+        ("pool = [\"239.2.1.0/30\"]", "pool = [\"224.9.1.0/30\"]"),
+        ("threshold = \"100kbit\"\n", ""),
+        ("threshold = \"100kbit\"", "threshold = \"0kbit\""),
+        ("threshold = \"100kbit\"", "threshold = \"100/s\""),
+        (
+            "threshold = \"100kbit\"",
+            "threshold = \"100kbit\"\ndelay = \"20ms\"",
+        ),
+        (
+            "threshold = \"100kbit\"",
+            "threshold = \"100kbit\"\ntimeout = \"1min\"",
+        ),
+        ("rogues = [\"PE3\"]", "rogues = [\"PE2\", \"PE3\"]"),
+        ("rogues = [\"PE3\"]", "rogues = [\"P\", \"PE3\"]"),
+        ("rogues = [\"PE3\"]", "rogues = [\"PE3\", \"PE3\"]"),
+        ("rogues = [\"PE3\"]", "rogues = []"),
+        ("do = \"rogue-join\"", "do = \"rogue-leave\""),
+        ("do = \"rogue-join\"", "do = \"pe-speaks\""),
+        (
+            "mvpn = \"red\"\npe = \"PE3\"",
+            "mvpn = \"red\"\npe = \"PE2\"",
+        ),
+        (
+            "do = \"rogue-join\"\nmvpn = \"red\"\npe = \"PE3\"",
+            "do = \"pe-silent\"\nmvpn = \"red\"\npe = \"P\"",
+        ),
+        ("source = \"s1\"\nmoves", "source = \"s2\"\nmoves"),
+        ("joined = [\"PE2\"]", "joined = [\"P\"]"),
+        (TABLE, ""),
+    ];
+    assert_reads!(report_on(&good, &cases));
+}
+
+/// A second MVPN must not share groups with the first one.
+#[test]
+fn pools_of_two_mvpns_are_apart() {
+    let table = |name: &str, pool: &str| {
+        format!("[mvpn.{name}.data_mdt]\npool = [\"{pool}\"]\nthreshold = \"100kbit\"\n")
+    };
+    let blue = "[mvpn.blue]\ndefault_mdt = \"239.1.1.2\"\nsites_without_ce = [\"PE1\", \"PE2\"]\n";
+    let with = |red: &str, of_blue: &str| {
+        let tables = [table("red", red), blue.to_owned(), table("blue", of_blue)].concat();
+        GOOD.replace(
+            "customer_rp = \"PE1\"\n",
+            &format!("customer_rp = \"PE1\"\n{tables}"),
+        )
+    };
+    let parse = |text: &str| {
+        Scenario::parse("two.toml", text)
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(parse(&with("239.2.1.0/30", "239.2.1.4/30")), Ok(()));
+    let overlap = parse(&with("239.2.1.0/29", "239.2.1.4/30")).unwrap_err();
+    let default = parse(&with("239.1.1.2", "239.2.1.4/30")).unwrap_err();
+    assert_reads!(format!("{overlap}\n{default}"));
 }
 
 #[test]

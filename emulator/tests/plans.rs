@@ -107,6 +107,59 @@ fn the_same_backbone_on_pimd() {
     );
 }
 
+/// A rogue has everything that a site has, and nothing of it is there before it joins.
+#[test]
+fn a_rogue_is_planned_and_not_waited_for() {
+    let with = SMALL
+        .replace(
+            "PE2 = { role = \"pe\" }",
+            "PE2 = { role = \"pe\" }\nPE3 = { role = \"pe\" }",
+        )
+        .replace(
+            "[[link]]\nends = \"PE2-P\"",
+            "[[link]]\nends = \"PE3-P\"\n[[link]]\nends = \"PE2-P\"",
+        );
+    let rogue = with.replace(
+        "customer_rp = \"PE1\"",
+        "customer_rp = \"PE1\"\nrogues = [\"PE3\"]",
+    );
+    let (honest, rogue) = (plan(&with), plan(&rogue));
+    let vrf = rogue.vrf("red", "PE3").expect("it has a VRF");
+    assert!(rogue.is_rogue(vrf) && honest.vrf("red", "PE3").is_none());
+    let device = rogue.mdt_device(vrf).expect("it has a device on the MDT");
+    assert_eq!(
+        (device.present, device.remote),
+        (false, rogue.mvpns["red"].default_mdt)
+    );
+    assert!(rogue.routers.iter().any(|router| router.namespace == vrf));
+    assert!(rogue.routes.iter().any(|route| route.namespace == vrf));
+    assert_eq!(
+        rogue.mvpns["red"].sites, honest.mvpns["red"].sites,
+        "the others are as without it"
+    );
+    let of_rogue = |fact: &&Fact| match fact {
+        Fact::PimNeighbor {
+            namespace,
+            neighbor,
+            ..
+        } => namespace == vrf || *neighbor == device.end.address.address,
+        Fact::RpKnown { namespace, .. } => namespace == vrf,
+        Fact::Forwards { source, .. } => *source == Some(device.local),
+        Fact::OspfFull { .. } | Fact::Route { .. } => false,
+    };
+    assert_eq!(rogue.converged.iter().find(of_rogue), None);
+    // Its attachment is announced: one more route at every other router, and nothing else.
+    assert_eq!(rogue.converged.len(), honest.converged.len() + 3);
+}
+
+/// Data MDTs come and go while a lab runs: scenarios with and without them share one.
+#[test]
+fn data_mdts_do_not_shape_the_plan() {
+    let table = "[mvpn.red.data_mdt]\npool = [\"239.2.1.0/28\"]\nthreshold = \"1Mbit\"\n[[tunnel]]\nname = \"a\"";
+    let with = SMALL.replace("[[tunnel]]\nname = \"a\"", table);
+    assert_eq!(plan(&with), plan(SMALL));
+}
+
 /// A scenario's text: routers in a random tree with some chords, MVPNs over all PEs, tunnels, a monitor.
 #[derive(Debug, Clone)]
 struct Shape {

@@ -5,6 +5,7 @@
 
 mod sealed {
     pub mod failures;
+    pub mod living;
     pub mod native;
     pub mod programs;
     pub mod repetition;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use mvpnlab_emulator::place::guest;
-use sealed::{failures, native, programs, repetition, support};
+use sealed::{failures, living, native, programs, repetition, support};
 
 type Test = (&'static str, fn());
 
@@ -82,6 +83,22 @@ const TESTS: &[Test] = &[
     (
         "native::what_is_missing_is_listed_with_remedies",
         native::missing,
+    ),
+    (
+        "living::bytes_go_both_ways_in_virtual_time_which_passes_only_meanwhile",
+        living::in_virtual_time,
+    ),
+    (
+        "living::bytes_go_both_ways_in_real_time",
+        living::in_real_time,
+    ),
+    (
+        "living::bytes_go_both_ways_in_this_kernel",
+        living::in_this_kernel,
+    ),
+    (
+        "living::a_lab_that_dies_says_why_and_a_dropped_one_is_gone",
+        living::ends,
     ),
     (
         "failures::the_guest_runs_only_as_process_one",

@@ -8,7 +8,7 @@ use std::{
 };
 
 use mvpnlab_emulator::{
-    kernel::{Netns, link},
+    kernel::{Batch, Netns, link},
     plan::Cidr,
     traffic::{ReceiverSpec, SourceSpec, Traffic, TrafficLog, TrafficSpec, payload, socket},
     truth::{
@@ -73,26 +73,29 @@ async fn join(
     tap: &str,
     number: u8,
 ) {
+    node.register(device);
+    wires.register(tap);
+    let (node, wires) = (&*node, &*wires);
     let end = |namespace, device, side| link::VethEnd {
         namespace,
         device,
         mac: [2, 0, 0, 0, side, number],
     };
-    link::create_veth(end(node, device, 1), end(wires, tap, 2), 1500)
-        .await
-        .expect("a veth pair");
-    link::add_address(
-        node,
-        device,
-        Cidr {
-            address,
-            prefix: 24,
-        },
-    )
-    .await
-    .expect("an address");
-    link::up(node, device).await.expect("up");
-    link::up(wires, tap).await.expect("up");
+    let mut batch = Batch::new();
+    link::create_veth(&mut batch, end(node, device, 1), end(wires, tap, 2), 1500)
+        .expect("registered");
+    batch.send().await.expect("a veth pair");
+    link::offloads_off(node, [device]).expect("offloads off");
+    link::offloads_off(wires, [tap]).expect("offloads off");
+    let mut batch = Batch::new();
+    let address = Cidr {
+        address,
+        prefix: 24,
+    };
+    link::add_address(&mut batch, node, device, address).expect("registered");
+    link::up(&mut batch, node, device).expect("registered");
+    link::up(&mut batch, wires, tap).expect("registered");
+    batch.send().await.expect("an address, and up");
 }
 
 async fn bridge(wires: &mut Netns) {
@@ -117,7 +120,9 @@ async fn bridge(wires: &mut Netns) {
             .await
             .expect("a port");
     }
-    link::up(wires, "br").await.expect("up");
+    let mut batch = Batch::new();
+    link::up(&mut batch, wires, "br").expect("registered");
+    batch.send().await.expect("up");
 }
 
 fn source(name: &str, flow: u32, group: Ipv4Addr) -> SourceSpec {

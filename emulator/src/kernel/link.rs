@@ -3,7 +3,11 @@
 //! Every link of the lab has two ends that know each other: neighbours are permanent, so no ARP packet is
 //! ever lost, or causes a loss that nobody could explain.
 
-use std::{io, net::Ipv4Addr, os::fd::AsRawFd};
+use std::{
+    io,
+    net::Ipv4Addr,
+    os::fd::{AsFd, AsRawFd},
+};
 
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
@@ -13,7 +17,7 @@ use netlink_packet_route::{
 use rtnetlink::{AddressMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::{
-    KernelError, Netns,
+    Batch, KernelError, Netns,
     netlink::{CHANGE, CREATE},
 };
 use crate::plan::Cidr;
@@ -26,75 +30,94 @@ pub const CUSTOMER_MTU: u32 = 1500;
 /// Legacy on/off commands of linux/ethtool.h: transmit and receive checksums, scatter-gather, segmentation.
 const OFFLOADS_OFF: [u32; 6] = [0x15, 0x17, 0x19, 0x1f, 0x24, 0x2c];
 
+/// ETHTOOL_GLINK.
+const GET_LINK: u32 = 0xa;
+
 /// One end of a veth pair to be made.
 pub struct VethEnd<'a> {
     /// Where.
-    pub namespace: &'a mut Netns,
-    /// Device name, at most 15 bytes.
+    pub namespace: &'a Netns,
+    /// Device name, at most 15 bytes, registered there.
     pub device: &'a str,
     /// Link-layer address; ours are locally administered and say where they are.
     pub mac: [u8; 6],
 }
 
-/// Makes a veth pair, both ends in place, offloads off, down. Returns their indices.
-pub async fn create_veth(
-    a: VethEnd<'_>,
-    b: VethEnd<'_>,
+/// Makes a veth pair, both ends in place, down. Their offloads are still on.
+pub fn create_veth<'a>(
+    batch: &mut Batch<'a>,
+    a: VethEnd<'a>,
+    b: VethEnd<'a>,
     mtu: u32,
-) -> Result<(u32, u32), KernelError> {
-    let (a_index, b_index) = (
-        a.namespace.register(a.device),
-        b.namespace.register(b.device),
-    );
-    let attempted = || {
-        format!(
-            "create the pair {} - {} ({})",
-            a.device,
-            b.device,
-            b.namespace.name()
-        )
-    };
-    let target = b
-        .namespace
-        .open()
-        .map_err(|e| a.namespace.error(attempted(), e))?;
-    let peer = LinkUnspec::new_with_index(b_index)
+) -> Result<(), KernelError> {
+    let peer = LinkUnspec::new_with_index(b.namespace.index(b.device)?)
         .name(b.device.to_owned())
         .mtu(mtu)
         .address(b.mac.to_vec())
-        .setns_by_fd(target.as_raw_fd())
+        .setns_by_fd(b.namespace.as_fd().as_raw_fd())
         .build();
     let pair = LinkVeth::new(a.device, b.device)
-        .index(a_index)
+        .index(a.namespace.index(a.device)?)
         .mtu(mtu)
         .address(a.mac.to_vec())
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
         .build();
-    let made = a
-        .namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewLink(pair), CREATE)
-        .await;
-    made.map_err(|e| a.namespace.error(attempted(), e))?;
-    offloads_off(a.namespace, a.device)?;
-    offloads_off(b.namespace, b.device)?;
-    Ok((a_index, b_index))
+    let attempted = format!(
+        "create the pair {} - {} ({})",
+        a.device,
+        b.device,
+        b.namespace.name()
+    );
+    batch.add(
+        a.namespace,
+        RouteNetlinkMessage::NewLink(pair),
+        CREATE,
+        attempted,
+    );
+    Ok(())
 }
 
 /// Captured frames must be what was on the wire: checksums are computed before the tap, nothing is segmented late.
-pub fn offloads_off(namespace: &Netns, device: &str) -> Result<(), KernelError> {
-    let result = namespace.inside(|| -> io::Result<()> {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
-        for command in OFFLOADS_OFF {
-            ethtool_off(&socket, device, command)?;
-        }
-        Ok(())
-    })?;
-    result.map_err(|e| namespace.error(format!("switch off the offloads of {device}"), e))
+pub fn offloads_off<'d>(
+    namespace: &Netns,
+    devices: impl IntoIterator<Item = &'d str>,
+) -> Result<(), KernelError> {
+    let attempted = "switch off the offloads of";
+    ethtool(namespace, devices, &OFFLOADS_OFF, attempted)
 }
 
-fn ethtool_off(socket: &socket2::Socket, device: &str, command: u32) -> io::Result<()> {
-    // struct ethtool_value: the command and its argument, here 0.
+/// Has the kernel notice now which devices have a carrier. By itself it does so a moment later, or, of many at once, of a
+/// hundred a second; until then they drop what they are to send. A kernel before 6.9 goes on taking its time.
+pub fn notice_carriers<'d>(
+    namespace: &Netns,
+    devices: impl IntoIterator<Item = &'d str>,
+) -> Result<(), KernelError> {
+    ethtool(namespace, devices, &[GET_LINK], "ask for the carrier of")
+}
+
+fn ethtool<'d>(
+    namespace: &Netns,
+    devices: impl IntoIterator<Item = &'d str>,
+    commands: &[u32],
+    attempted: &str,
+) -> Result<(), KernelError> {
+    let act = || -> Result<(), (&str, io::Error)> {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)
+            .map_err(|e| ("devices", e))?;
+        for device in devices {
+            for command in commands {
+                ethtool_command(&socket, device, *command).map_err(|e| (device, e))?;
+            }
+        }
+        Ok(())
+    };
+    namespace
+        .inside(act)?
+        .map_err(|(device, error)| namespace.error(format!("{attempted} {device}"), error))
+}
+
+fn ethtool_command(socket: &socket2::Socket, device: &str, command: u32) -> io::Result<()> {
+    // struct ethtool_value: the command, and its argument or answer.
     let mut value = [command, 0u32];
     // SAFETY: an all-zero ifreq is valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -112,7 +135,7 @@ fn ethtool_off(socket: &socket2::Socket, device: &str, command: u32) -> io::Resu
     match done {
         0 => Ok(()),
         _ => match io::Error::last_os_error() {
-            // A device without the feature has nothing to switch off.
+            // A device without the feature has nothing to switch off, or to tell.
             error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
             error => Err(error),
         },
@@ -120,33 +143,30 @@ fn ethtool_off(socket: &socket2::Socket, device: &str, command: u32) -> io::Resu
 }
 
 /// Gives a device an address.
-pub async fn add_address(
-    namespace: &Netns,
+pub fn add_address<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
     device: &str,
     address: Cidr,
 ) -> Result<(), KernelError> {
+    let Cidr { address, prefix } = address;
     let message = AddressMessageBuilder::<Ipv4Addr>::new()
         .index(namespace.index(device)?)
-        .address(address.address, address.prefix)
+        .address(address, prefix)
         .build();
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewAddress(message), CREATE)
-        .await;
-    done.map_err(|e| {
-        namespace.error(
-            format!(
-                "give {device} the address {}/{}",
-                address.address, address.prefix
-            ),
-            e,
-        )
-    })
+    batch.add(
+        namespace,
+        RouteNetlinkMessage::NewAddress(message),
+        CREATE,
+        format!("give {device} the address {address}/{prefix}"),
+    );
+    Ok(())
 }
 
 /// Makes the other end of a link known for good.
-pub async fn add_neighbor(
-    namespace: &Netns,
+pub fn add_neighbor<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
     device: &str,
     neighbor: Ipv4Addr,
     mac: [u8; 6],
@@ -159,47 +179,53 @@ pub async fn add_neighbor(
         NeighbourAttribute::Destination(NeighbourAddress::Inet(neighbor)),
         NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
     ];
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewNeighbour(message), CREATE)
-        .await;
-    done.map_err(|e| namespace.error(format!("tell {device} of its neighbour {neighbor}"), e))
+    batch.add(
+        namespace,
+        RouteNetlinkMessage::NewNeighbour(message),
+        CREATE,
+        format!("tell {device} of its neighbour {neighbor}"),
+    );
+    Ok(())
 }
 
 /// Switches a device on, multicast included.
-pub async fn up(namespace: &Netns, device: &str) -> Result<(), KernelError> {
+pub fn up<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
+    device: &str,
+) -> Result<(), KernelError> {
     let on = LinkFlags::Up | LinkFlags::Multicast;
-    set_flags(namespace, device, on, on, "switch on").await
+    set_flags(batch, namespace, device, (on, on), "switch on")
 }
 
 /// Switches a device off: its peer loses the carrier.
-pub async fn down(namespace: &Netns, device: &str) -> Result<(), KernelError> {
-    set_flags(
-        namespace,
-        device,
-        LinkFlags::empty(),
-        LinkFlags::Up,
-        "switch off",
-    )
-    .await
+pub fn down<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
+    device: &str,
+) -> Result<(), KernelError> {
+    let off = (LinkFlags::empty(), LinkFlags::Up);
+    set_flags(batch, namespace, device, off, "switch off")
 }
 
-async fn set_flags(
-    namespace: &Netns,
+fn set_flags<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
     device: &str,
-    flags: LinkFlags,
-    mask: LinkFlags,
+    (flags, mask): (LinkFlags, LinkFlags),
     attempted: &str,
 ) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = namespace.index(device)?;
     message.header.flags = flags;
     message.header.change_mask = mask;
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::SetLink(message), CHANGE)
-        .await;
-    done.map_err(|e| namespace.error(format!("{attempted} {device}"), e))
+    batch.add(
+        namespace,
+        RouteNetlinkMessage::SetLink(message),
+        CHANGE,
+        format!("{attempted} {device}"),
+    );
+    Ok(())
 }
 
 /// Deletes a device.
@@ -214,4 +240,22 @@ pub async fn delete(namespace: &mut Netns, device: &str) -> Result<(), KernelErr
     done.map_err(|e| namespace.error(format!("delete {device}"), e))?;
     namespace.forget(device);
     Ok(())
+}
+
+/// Indices of the devices that are on and have a carrier.
+pub async fn indices_up(namespace: &Netns) -> Result<Vec<u32>, KernelError> {
+    let found = namespace
+        .netlink()
+        .dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))
+        .await;
+    let found = found.map_err(|e| namespace.error("read the devices", e))?;
+    let is_up = |message: RouteNetlinkMessage| match message {
+        RouteNetlinkMessage::NewLink(link) => link
+            .header
+            .flags
+            .contains(LinkFlags::Up | LinkFlags::LowerUp)
+            .then_some(link.header.index),
+        _ => None,
+    };
+    Ok(found.into_iter().filter_map(is_up).collect())
 }

@@ -17,6 +17,8 @@ pub struct Mroute {
     pub outgoing: Vec<String>,
     /// Packets that matched.
     pub packets: u64,
+    /// Their bytes, IP headers included.
+    pub bytes: u64,
     /// Packets that came by a wrong interface.
     pub wrong_if: u64,
 }
@@ -73,7 +75,7 @@ fn parse_entry(line: &str, name: &impl Fn(usize) -> Option<String>) -> Option<Mr
     let (group, source) = (address(words.next()?)?, address(words.next()?)?);
     let incoming: i64 = words.next()?.parse().ok()?;
     let packets = words.next()?.parse().ok()?;
-    let _bytes = words.next()?;
+    let bytes = words.next()?.parse().ok()?;
     let wrong_if = words.next()?.parse().ok()?;
     let outgoing = words
         .filter_map(|pair| name(pair.split_once(':')?.0.parse().ok()?))
@@ -85,6 +87,7 @@ fn parse_entry(line: &str, name: &impl Fn(usize) -> Option<String>) -> Option<Mr
         incoming,
         outgoing,
         packets,
+        bytes,
         wrong_if,
     })
 }
@@ -125,7 +128,8 @@ Group    Origin   Iif     Pkts    Bytes    Wrong Oifs
         assert_eq!(specific.source, Ipv4Addr::new(192, 168, 1, 2));
         assert_eq!(specific.incoming.as_deref(), Some("mdt"));
         assert_eq!(specific.outgoing, ["to-CE2"]);
-        assert_eq!((specific.packets, specific.wrong_if), (98, 3));
+        assert_eq!((specific.packets, specific.bytes), (98, 9016));
+        assert_eq!(specific.wrong_if, 3);
     }
 
     #[test]

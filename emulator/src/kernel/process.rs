@@ -19,7 +19,7 @@ use nix::{
         prctl,
         signal::{Signal, killpg},
     },
-    unistd::{Pid, setpgid},
+    unistd::{Pid, setpgid, setsid},
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -41,6 +41,24 @@ pub enum Mounts {
     PrivateRun,
 }
 
+/// Whom a process's signals reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// A process group of its own.
+    Group,
+    /// A session of its own, at the terminal that is its standard input.
+    Terminal,
+}
+
+/// Makes a command that the caller will start, with descriptors of the caller's, start in a network namespace, and die
+/// with the thread that starts it.
+pub fn place(namespace: &OwnedFd, command: &mut Command, session: Session) -> io::Result<()> {
+    let target = namespace.try_clone()?;
+    // SAFETY: only system calls between fork and exec, no allocation.
+    unsafe { command.pre_exec(move || settle(&target, Mounts::Shared, session)) };
+    Ok(())
+}
+
 impl Process {
     /// Starts the command in the namespace; standard output and error go to `log`, appended.
     pub fn spawn(
@@ -58,7 +76,7 @@ impl Process {
         let (target, out, err) = open().map_err(|e| namespace.error(attempted(), e))?;
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         // SAFETY: only system calls between fork and exec, no allocation.
-        unsafe { command.pre_exec(move || settle(&target, mounts)) };
+        unsafe { command.pre_exec(move || settle(&target, mounts, Session::Group)) };
         let child = command
             .spawn()
             .map_err(|e| namespace.error(attempted(), e))?;
@@ -146,9 +164,12 @@ impl Drop for Process {
     }
 }
 
-/// In the child, before the program: its own group, dead when we are, in its namespaces.
-fn settle(namespace: &OwnedFd, mounts: Mounts) -> io::Result<()> {
-    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+/// In the child, before the program: its own group or session, dead when we are, in its namespaces.
+fn settle(namespace: &OwnedFd, mounts: Mounts, session: Session) -> io::Result<()> {
+    match session {
+        Session::Group => setpgid(Pid::from_raw(0), Pid::from_raw(0))?,
+        Session::Terminal => take_terminal()?,
+    }
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     setns(namespace, CloneFlags::CLONE_NEWNET)?;
     match mounts {
@@ -161,6 +182,15 @@ fn settle(namespace: &OwnedFd, mounts: Mounts) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn take_terminal() -> io::Result<()> {
+    setsid()?;
+    // SAFETY: a plain system call on our own standard input.
+    match unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn pidfd(pid: u32) -> io::Result<OwnedFd> {

@@ -1,17 +1,20 @@
 //! Queueing disciplines: netem as a device's root, ingress redirection between the two ends of a wire.
 
+use std::collections::BTreeMap;
+
 use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     tc::{
         TcAction, TcActionAttribute, TcActionGeneric, TcActionMirror, TcActionMirrorOption,
         TcActionOption, TcActionType, TcAttribute, TcFilterMatchAll, TcFilterMatchAllOption,
-        TcHandle, TcMessage, TcMirror, TcMirrorActionType, TcOption, TcStats2,
+        TcFilterU32, TcFilterU32Option, TcHandle, TcMessage, TcMirror, TcMirrorActionType,
+        TcOption, TcStats2, TcU32Key, TcU32Selector, TcU32SelectorFlags,
     },
 };
 
 use super::{
-    KernelError, Netns,
+    Batch, KernelError, Netns,
     netem::NetemOptions,
     netlink::{CREATE, REPLACE},
 };
@@ -20,84 +23,146 @@ use crate::truth::QdiscCounters;
 const NETEM: &str = "netem";
 const TCA_OPTIONS: u16 = 2;
 /// ETH_P_ALL in network order, as a filter's protocol is given.
-const ALL_PROTOCOLS: u16 = 0x0003u16.to_be();
+pub(super) const ALL_PROTOCOLS: u16 = 0x0003u16.to_be();
 
-/// Makes netem the root of a device, or changes it; packets inside stay inside. The result is read back: what the
+/// Makes netem the root of devices, or changes it; packets inside stay inside. The result is read back: what the
 /// kernel says must be what was asked.
-pub async fn impair(
+pub async fn impair<'d>(
     namespace: &Netns,
-    device: &str,
-    options: &NetemOptions,
+    wanted: impl IntoIterator<Item = (&'d str, NetemOptions)>,
 ) -> Result<(), KernelError> {
-    let index = namespace.index(device)?;
-    let mut message = TcMessage::with_index(index as i32);
-    message.header.parent = TcHandle::ROOT;
-    message.attributes = vec![
-        TcAttribute::Kind(NETEM.to_owned()),
-        TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options.emit())),
-    ];
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewQueueDiscipline(message), REPLACE)
-        .await;
-    let attempted = || format!("impair {device}");
-    done.map_err(|e| namespace.error(attempted(), e))?;
-    let found = all(namespace)
-        .await?
-        .into_iter()
-        .find(|q| q.index == index)
-        .map(|q| q.options);
-    match found {
-        Some(found) if found == options.readable() => Ok(()),
-        found => Err(namespace.error(
-            attempted(),
-            format!(
-                "asked for {:?}, the kernel has {found:?}",
-                options.readable()
-            ),
-        )),
+    let wanted: BTreeMap<&str, NetemOptions> = wanted.into_iter().collect();
+    let mut batch = Batch::new();
+    for (device, options) in &wanted {
+        let mut message = TcMessage::with_index(namespace.index(device)? as i32);
+        message.header.parent = TcHandle::ROOT;
+        message.attributes = vec![
+            TcAttribute::Kind(NETEM.to_owned()),
+            TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options.emit())),
+        ];
+        let request = RouteNetlinkMessage::NewQueueDiscipline(message);
+        batch.add(namespace, request, REPLACE, format!("impair {device}"));
     }
+    batch.send().await?;
+    let found = all(namespace).await?;
+    for (device, options) in &wanted {
+        let index = namespace.index(device)?;
+        let found = found.iter().find(|q| q.index == index).map(|q| &q.options);
+        let asked = options.readable();
+        if found != Some(&asked) {
+            let found = format!("asked for {asked:?}, the kernel has {found:?}");
+            return Err(namespace.error(format!("impair {device}"), found));
+        }
+    }
+    Ok(())
+}
+
+/// A filter that matches every packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchAll {
+    /// The one made for it.
+    Matchall,
+    /// u32 with an empty mask, where the kernel has no other.
+    U32,
 }
 
 /// Everything that arrives at `from` leaves by `to`; both in this namespace.
-pub async fn redirect(namespace: &Netns, from: &str, to: &str) -> Result<(), KernelError> {
-    let attempted = || format!("join {from} to {to}");
+pub fn redirect<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
+    from: &str,
+    to: &str,
+    filter: CatchAll,
+) -> Result<(), KernelError> {
+    let action = mirror(namespace.index(to)?, TcMirrorActionType::EgressRedir);
+    arrivals(
+        batch,
+        namespace,
+        from,
+        filter,
+        action,
+        format!("join {from} to {to}"),
+    )
+}
+
+/// Everything that arrives at `from` has arrived at `to`; both in this namespace.
+pub fn adopt<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
+    from: &str,
+    to: &str,
+    filter: CatchAll,
+) -> Result<(), KernelError> {
+    let action = mirror(namespace.index(to)?, TcMirrorActionType::IngressRedir);
+    let attempted = format!("have {to} receive what {from} receives");
+    arrivals(batch, namespace, from, filter, action, attempted)
+}
+
+fn arrivals<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
+    from: &str,
+    filter: CatchAll,
+    action: TcAction,
+    attempted: String,
+) -> Result<(), KernelError> {
     let index = namespace.index(from)? as i32;
     let mut ingress = TcMessage::with_index(index);
     ingress.header.parent = TcHandle::INGRESS;
     ingress.header.handle = TcHandle::from(0xffff_0000);
     ingress.attributes = vec![TcAttribute::Kind("ingress".to_owned())];
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewQueueDiscipline(ingress), CREATE)
-        .await;
-    done.map_err(|e| namespace.error(attempted(), e))?;
+    let ingress = RouteNetlinkMessage::NewQueueDiscipline(ingress);
+    batch.add(namespace, ingress, CREATE, attempted.clone());
 
-    let mut filter = TcMessage::with_index(index);
-    filter.header.parent = TcHandle::from(0xffff_0000);
-    filter.header.info = u32::from(TcHandle {
+    let mut joint = TcMessage::with_index(index);
+    joint.header.parent = TcHandle::from(0xffff_0000);
+    joint.header.info = u32::from(TcHandle {
         major: 1,
         minor: ALL_PROTOCOLS,
     });
-    filter.attributes = vec![
-        TcAttribute::Kind(TcFilterMatchAll::KIND.to_owned()),
-        TcAttribute::Options(vec![TcOption::MatchAll(TcFilterMatchAllOption::Action(
-            vec![egress(namespace.index(to)?)],
-        ))]),
-    ];
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewTrafficFilter(filter), CREATE)
-        .await;
-    done.map_err(|e| namespace.error(attempted(), e))
+    joint.attributes = catch_all(filter, action);
+    let joint = RouteNetlinkMessage::NewTrafficFilter(joint);
+    batch.add(namespace, joint, CREATE, attempted);
+    Ok(())
 }
 
-fn egress(index: u32) -> TcAction {
+fn catch_all(filter: CatchAll, action: TcAction) -> Vec<TcAttribute> {
+    let (kind, options) = match filter {
+        CatchAll::Matchall => (
+            TcFilterMatchAll::KIND,
+            vec![TcOption::MatchAll(TcFilterMatchAllOption::Action(vec![
+                action,
+            ]))],
+        ),
+        CatchAll::U32 => (
+            TcFilterU32::KIND,
+            vec![
+                TcOption::U32(TcFilterU32Option::Selector(everything())),
+                TcOption::U32(TcFilterU32Option::Action(vec![action])),
+            ],
+        ),
+    };
+    vec![
+        TcAttribute::Kind(kind.to_owned()),
+        TcAttribute::Options(options),
+    ]
+}
+
+/// One key, of which no bit counts.
+fn everything() -> TcU32Selector {
+    let mut selector = TcU32Selector::default();
+    selector.flags = TcU32SelectorFlags::Terminal;
+    selector.nkeys = 1;
+    selector.keys = vec![TcU32Key::default()];
+    selector
+}
+
+fn mirror(index: u32, how: TcMirrorActionType) -> TcAction {
     let mut mirror = TcMirror::default();
     let mut generic = TcActionGeneric::default();
     generic.action = TcActionType::Stolen;
     mirror.generic = generic;
-    mirror.eaction = TcMirrorActionType::EgressRedir;
+    mirror.eaction = how;
     mirror.ifindex = index;
     let mut action = TcAction::default();
     action.tab = 1;

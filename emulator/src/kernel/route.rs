@@ -4,28 +4,29 @@ use std::net::Ipv4Addr;
 
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteNextHop, RouteProtocol, RouteType},
 };
 use rtnetlink::RouteMessageBuilder;
 
 use super::{
-    KernelError, Netns,
+    Batch, KernelError, Netns,
     netlink::{CHANGE, CREATE},
 };
 use crate::plan::Cidr;
 
 /// Adds a static route.
-pub async fn add(namespace: &Netns, to: Cidr, via: Ipv4Addr) -> Result<(), KernelError> {
+pub fn add<'a>(batch: &mut Batch<'a>, namespace: &'a Netns, to: Cidr, via: Ipv4Addr) {
     let message = RouteMessageBuilder::<Ipv4Addr>::new()
         .destination_prefix(to.address, to.prefix)
         .gateway(via)
         .protocol(RouteProtocol::Static)
         .build();
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewRoute(message), CREATE)
-        .await;
-    done.map_err(|e| namespace.error(format!("route {}/{} via {via}", to.address, to.prefix), e))
+    batch.add(
+        namespace,
+        RouteNetlinkMessage::NewRoute(message),
+        CREATE,
+        format!("route {}/{} via {via}", to.address, to.prefix),
+    );
 }
 
 /// Prefixes that the kernel has a unicast route to.
@@ -33,8 +34,62 @@ pub async fn prefixes(namespace: &Netns) -> Result<Vec<Cidr>, KernelError> {
     Ok(unicast(namespace).await?.iter().map(destination).collect())
 }
 
+/// One way to a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// The prefix.
+    pub to: Cidr,
+    /// Next hop; None: directly connected.
+    pub via: Option<Ipv4Addr>,
+    /// Index of the outgoing interface.
+    pub index: u32,
+    /// Who put it there: `kernel`, `static`, `ospf`, …
+    pub protocol: String,
+    /// Metric.
+    pub metric: u32,
+}
+
+/// All ways, several to a prefix where the load is shared, in the kernel's order.
+pub async fn hops(namespace: &Netns) -> Result<Vec<Hop>, KernelError> {
+    Ok(unicast(namespace).await?.iter().flat_map(hops_of).collect())
+}
+
+fn hops_of(route: &RouteMessage) -> Vec<Hop> {
+    let mut hop = Hop {
+        to: destination(route),
+        via: None,
+        index: 0,
+        protocol: format!("{:?}", route.header.protocol).to_lowercase(),
+        metric: 0,
+    };
+    let mut shared = Vec::new();
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(via)) => hop.via = Some(*via),
+            RouteAttribute::Oif(index) => hop.index = *index,
+            RouteAttribute::Priority(metric) => hop.metric = *metric,
+            RouteAttribute::MultiPath(ways) => shared.clone_from(ways),
+            _ => {}
+        }
+    }
+    if shared.is_empty() {
+        return vec![hop];
+    }
+    let gateway = |attribute: &RouteAttribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(via)) => Some(*via),
+        _ => None,
+    };
+    let way = |way: &RouteNextHop| Hop {
+        via: way.attributes.iter().find_map(gateway),
+        index: way.interface_index,
+        ..hop.clone()
+    };
+    shared.iter().map(way).collect()
+}
+
 /// Removes what routing daemons learned, as a crash of the router would.
 pub async fn flush_learned(namespace: &Netns) -> Result<usize, KernelError> {
+    let mut batch = Batch::new();
     let mut flushed = 0;
     for route in unicast(namespace).await? {
         if matches!(
@@ -44,14 +99,15 @@ pub async fn flush_learned(namespace: &Netns) -> Result<usize, KernelError> {
             continue;
         }
         let to = destination(&route);
-        let message = RouteNetlinkMessage::DelRoute(by_destination(route));
-        let done = namespace.netlink().act(message, CHANGE).await;
-        done.map_err(|e| {
-            let attempted = format!("flush the route to {}/{}", to.address, to.prefix);
-            namespace.error(attempted, e)
-        })?;
+        batch.add(
+            namespace,
+            RouteNetlinkMessage::DelRoute(by_destination(route)),
+            CHANGE,
+            format!("flush the route to {}/{}", to.address, to.prefix),
+        );
         flushed += 1;
     }
+    batch.send().await?;
     Ok(flushed)
 }
 

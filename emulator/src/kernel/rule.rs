@@ -7,7 +7,7 @@ use netlink_packet_route::{
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 
-use super::{KernelError, Netns, netlink::CREATE};
+use super::{Batch, Netns, netlink::CREATE};
 use crate::plan::Cidr;
 
 /// The main routing table (RT_TABLE_MAIN).
@@ -18,15 +18,16 @@ const FORBIDDEN: u32 = 101;
 
 /// Of what comes in by `device`, forwards only what goes to these networks, and drops the rest without a word. What is
 /// for the node itself, and multicast, is not touched.
-pub async fn forward_only(
-    namespace: &Netns,
+pub fn forward_only<'a>(
+    batch: &mut Batch<'a>,
+    namespace: &'a Netns,
     device: &str,
     networks: &[Cidr],
-) -> Result<(), KernelError> {
+) {
     for network in networks {
-        add(namespace, rule(device, Some(*network))).await?;
+        add(batch, namespace, rule(device, Some(*network)));
     }
-    add(namespace, rule(device, None)).await
+    add(batch, namespace, rule(device, None));
 }
 
 /// Allows the network; without one, drops everything.
@@ -52,11 +53,12 @@ fn rule(device: &str, network: Option<Cidr>) -> RuleMessage {
     rule
 }
 
-async fn add(namespace: &Netns, rule: RuleMessage) -> Result<(), KernelError> {
+fn add<'a>(batch: &mut Batch<'a>, namespace: &'a Netns, rule: RuleMessage) {
     let attempted = format!("add the rule {:?}", rule.attributes);
-    let done = namespace
-        .netlink()
-        .act(RouteNetlinkMessage::NewRule(rule), CREATE)
-        .await;
-    done.map_err(|e| namespace.error(attempted, e))
+    batch.add(
+        namespace,
+        RouteNetlinkMessage::NewRule(rule),
+        CREATE,
+        attempted,
+    );
 }

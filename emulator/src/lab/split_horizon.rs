@@ -7,18 +7,19 @@
 
 use super::{Lab, LabError};
 use crate::{
-    kernel::rule,
+    kernel::{Batch, rule},
     plan::{Cidr, GreDevice, Plan},
 };
 
 /// Fences a VRF's end of an MDT; other devices need none.
-pub async fn keep(lab: &Lab, device: &GreDevice) -> Result<(), LabError> {
+pub fn keep<'a>(batch: &mut Batch<'a>, lab: &'a Lab, device: &GreDevice) -> Result<(), LabError> {
     if !device.remote.is_multicast() {
         return Ok(());
     }
     let namespace = lab.namespace(&device.end.namespace)?;
     let site = behind(&lab.plan, device);
-    Ok(rule::forward_only(namespace, &device.end.interface, &site).await?)
+    rule::forward_only(batch, namespace, &device.end.interface, &site);
+    Ok(())
 }
 
 /// The networks of a VRF's own site: on its links to customers, and routed over them.

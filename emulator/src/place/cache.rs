@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -52,7 +53,7 @@ impl Cache {
 /// An advisory lock on a file, released when dropped or when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 impl Lock {
@@ -73,6 +74,14 @@ impl Lock {
         Self::take(path, FlockArg::LockExclusiveNonblock)
     }
 
+    /// Whether the file that is locked still has this name.
+    pub fn is_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::metadata(path)) {
+            (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+
     fn take(path: &Path, how: FlockArg) -> io::Result<Option<Self>> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -84,7 +93,7 @@ impl Lock {
             .open(path)?;
         loop {
             match Flock::lock(file, how) {
-                Ok(locked) => return Ok(Some(Self { _file: locked })),
+                Ok(locked) => return Ok(Some(Self { file: locked })),
                 Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
                 Err((back, Errno::EINTR)) => file = back,
                 Err((_, errno)) => return Err(errno.into()),

@@ -14,7 +14,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 use super::doorbell::Doorbell;
 use super::shared_memory::{State, Window};
-use super::{DEFAULT_PROGRAM, Files, PROGRAM_ENTRY, Program, archive};
+use super::{DEFAULT_PROGRAM, Files, LIVE_ENTRY, Line, PROGRAM_ENTRY, Pace, Program, archive};
 
 /// Finds a program by name.
 pub type Programs<'a> = &'a dyn Fn(&str) -> Option<Box<dyn Program>>;
@@ -90,15 +90,24 @@ const PAUSE_NS_MAX: u64 = 1_000_000;
 impl Host {
     /// Stops the machine. It goes on in a fork, perhaps long after, with another window: what is in that must not have
     /// been read before.
-    fn pause(&self, state: State) {
+    fn pause(&self, state: State) -> Result<(), Doubt> {
         self.window.set_state(state);
-        let Some(bell) = &self.bell else { return };
+        let Some(bell) = &self.bell else {
+            return Ok(());
+        };
         let before = system::monotonic_ns();
         bell.ring();
         let passed = system::monotonic_ns().saturating_sub(before);
-        if passed > PAUSE_NS_MAX {
+        match passed > PAUSE_NS_MAX {
+            true => Err(Doubt { passed_ns: passed }),
+            false => Ok(()),
+        }
+    }
+
+    fn note(&self, paused: Result<(), Doubt>) {
+        if let Err(Doubt { passed_ns }) = paused {
             let text = format!(
-                "guest: {passed} ns passed in a pause: QEMU has kept a timer, runs may not repeat"
+                "guest: {passed_ns} ns passed in a pause: QEMU has kept a timer, runs may not repeat"
             );
             self.window.append_log(&text);
         }
@@ -113,6 +122,11 @@ impl Host {
             bell.ring();
         }
     }
+}
+
+/// Time passed where none should.
+struct Doubt {
+    passed_ns: u64,
 }
 
 struct Failure {
@@ -133,24 +147,47 @@ fn phases(host: &Host, programs: Programs) -> Result<(), Failure> {
         state: State::RunFailed,
         message,
     };
-    host.pause(State::Booted);
+    host.note(host.pause(State::Booted));
     let topology = archive::unpack(&host.window.topology()).map_err(guest)?;
     let mut program = choose(&topology, programs).map_err(build)?;
     let mut log = |line: &str| host.window.append_log(line);
     guarded(|| program.build(&topology, &mut log)).map_err(build)?;
     drop(topology);
 
-    host.pause(State::Built);
+    let paused = host.pause(State::Built);
     let (seed, job) = host.window.job();
     // Natively the generator is the host's, and not ours to seed.
     if host.bell.is_some() {
         system::reseed(seed).map_err(guest)?;
     }
     let job = archive::unpack(&job).map_err(guest)?;
-    let output = guarded(|| program.run(&job, &mut log)).map_err(run)?;
-    let output = archive::pack(&output).map_err(run)?;
+    let output = match job.get(LIVE_ENTRY) {
+        Some(pace) => {
+            let line = line(host, pace).map_err(guest)?;
+            if line.pace() == Pace::Virtual {
+                host.note(paused);
+            }
+            guarded(|| program.live(&job, &line)).map(|()| Files::new())
+        }
+        None => {
+            host.note(paused);
+            guarded(|| program.run(&job, &mut log))
+        }
+    };
+    let output = archive::pack(&output.map_err(run)?).map_err(run)?;
     host.window.finish(State::Done, &output);
     Ok(())
+}
+
+/// The line of a lab that lives on. In real time the kernel must not go on counting the processor's ticks: it has
+/// measured them in virtual time, and now they pass at the host's rate.
+fn line<'a>(host: &'a Host, pace: &[u8]) -> Result<Line<'a>, String> {
+    let pace = Pace::of_name(&String::from_utf8_lossy(pace));
+    let pace = pace.ok_or("the job does not say whose time the lab lives in")?;
+    if host.bell.is_some() && pace == Pace::Real {
+        system::leave_virtual_time()?;
+    }
+    Ok(Line::new(&host.window, host.bell.as_ref(), pace))
 }
 
 fn choose(topology: &Files, programs: Programs) -> Result<Box<dyn Program>, String> {

@@ -10,6 +10,8 @@ pub mod error;
 mod gate;
 pub mod guest;
 pub mod image;
+pub mod line;
+pub mod living;
 pub mod native;
 pub mod overlay;
 pub mod probe;
@@ -25,13 +27,21 @@ use std::time::Duration;
 pub use archive::Files;
 pub use cache::Cache;
 pub use error::{LastWords, PlaceError};
+pub use line::Line;
+pub use living::Living;
 pub use native::Native;
+pub use qemu::Pace;
 pub use sealed::Sealed;
+pub use warm::abandon;
 
 /// The entry of the topology's files that names the program to run; without it, [`DEFAULT_PROGRAM`].
 pub const PROGRAM_ENTRY: &str = "program";
 /// The program a guest runs when the topology names none.
 pub const DEFAULT_PROGRAM: &str = "lab";
+
+/// The entry of the job's files that makes a lab live on, serving whoever is on its [`Line`], instead of running once;
+/// it holds [`Pace::name`].
+pub const LIVE_ENTRY: &str = "live";
 
 /// A lab, in two phases, so that the first can be kept warm and the second repeated.
 pub trait Program {
@@ -46,6 +56,15 @@ pub trait Program {
     /// # Errors
     /// What failed in the lab itself. A monitor that does badly is no error but an observation.
     fn run(&mut self, job: &Files, log: &mut dyn FnMut(&str)) -> Result<Files, String>;
+
+    /// Lives in the converged lab, serving the line, until the lab is ended from outside.
+    ///
+    /// # Errors
+    /// What failed in the lab itself; or that this program only runs.
+    fn live(&mut self, job: &Files, line: &Line) -> Result<(), String> {
+        let _ = (job, line);
+        Err("this program runs once; it cannot live on".to_owned())
+    }
 }
 
 /// Whether a run begins in a lab that was kept, or boots and builds its own.

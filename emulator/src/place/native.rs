@@ -58,6 +58,32 @@ impl Native {
         execution: &Execution,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Files, PlaceError> {
+        let (mut child, window) = self.start(execution)?;
+        let mut cursor = 0;
+        let end = Instant::now() + execution.deadline;
+        loop {
+            let has_ended = child.has_ended()?;
+            window
+                .log_since(&mut cursor)
+                .iter()
+                .for_each(|line| progress(line));
+            if has_ended {
+                return window
+                    .result(last_words(&window))
+                    .and_then(|o| archive::unpack(&o).map_err(PlaceError::Archive));
+            }
+            if Instant::now() >= end {
+                return Err(PlaceError::Deadline {
+                    deadline: execution.deadline,
+                    words: last_words(&window),
+                });
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Starts the lab's process, with everything for it in its window.
+    pub(super) fn start(&self, execution: &Execution) -> Result<(Ended, Window), PlaceError> {
         let shared = memory_file("window", WINDOW_BYTES as u64)?;
         let window =
             Window::map(&shared).map_err(|e| PlaceError::io("map", "the shared window", e))?;
@@ -73,35 +99,12 @@ impl Native {
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let child = super::qemu::spawn(command, vec![shared.as_raw_fd()]);
-        let mut child = Ended(child.map_err(|e| PlaceError::io("start", &self.guest, e))?);
-        let mut cursor = 0;
-        let end = Instant::now() + execution.deadline;
-        loop {
-            let status = child
-                .0
-                .try_wait()
-                .map_err(|e| PlaceError::io("wait for", &self.guest, e))?;
-            window
-                .log_since(&mut cursor)
-                .iter()
-                .for_each(|line| progress(line));
-            if status.is_some() {
-                return window
-                    .result(last_words(&window))
-                    .and_then(|o| archive::unpack(&o).map_err(PlaceError::Archive));
-            }
-            if Instant::now() >= end {
-                return Err(PlaceError::Deadline {
-                    deadline: execution.deadline,
-                    words: last_words(&window),
-                });
-            }
-            std::thread::sleep(GLANCE);
-        }
+        let child = child.map_err(|e| PlaceError::io("start", &self.guest, e))?;
+        Ok((Ended(child), window))
     }
 }
 
-fn last_words(window: &Window) -> LastWords {
+pub(super) fn last_words(window: &Window) -> LastWords {
     let log = window.log_since(&mut 0);
     LastWords {
         log: log[log.len().saturating_sub(LAST_LINES)..].to_vec(),
@@ -110,7 +113,17 @@ fn last_words(window: &Window) -> LastWords {
 }
 
 /// A child that is killed and reaped when it is no longer looked at.
-struct Ended(Child);
+pub(super) struct Ended(Child);
+
+impl Ended {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> Result<bool, PlaceError> {
+        let status = self.0.try_wait();
+        Ok(status
+            .map_err(|e| PlaceError::io("wait for", "the lab's process", e))?
+            .is_some())
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {

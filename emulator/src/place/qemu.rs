@@ -42,12 +42,40 @@ pub enum Boot<'a> {
     Fork {
         /// The RAM's file, which stays as it is.
         ram: &'a Path,
+        /// Whose time it goes on in.
+        pace: Pace,
     },
     /// A kept machine, to be kept again: its RAM is changed. Its devices are still to be restored.
     Continue {
         /// A copy of the RAM.
         ram: &'a File,
     },
+}
+
+/// Whose time a machine lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Its own: counted in instructions, idle time is jumped over, the same every time.
+    Virtual,
+    /// The host's, for people.
+    Real,
+}
+
+impl Pace {
+    /// As a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Real => "real",
+        }
+    }
+
+    /// From a word.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Virtual, Self::Real]
+            .into_iter()
+            .find(|pace| pace.name() == name)
+    }
 }
 
 /// A running machine and our ends of what connects us.
@@ -112,7 +140,7 @@ impl Qemu {
 
     /// What decides how a guest of this QEMU behaves, for cache keys: version and command line, but no descriptors.
     pub fn identity(&self, memory_mib: u32) -> String {
-        let words: Vec<String> = machine_arguments(memory_mib)
+        let words: Vec<String> = machine_arguments(memory_mib, Pace::Virtual)
             .into_iter()
             .map(|a| a.to_string_lossy().into_owned())
             .collect();
@@ -146,12 +174,20 @@ impl Qemu {
         let console = memory_file("console", 0)?;
         let stderr = memory_file("stderr", 0)?;
 
+        let pace = match boot {
+            Boot::Fork { pace, .. } => *pace,
+            Boot::Fresh { .. } | Boot::Continue { .. } => Pace::Virtual,
+        };
         let mut command = Command::new(&self.program);
-        let gate = gate::put_before(&mut command)?;
-        let mut inherited = [&shared, &console, &gate].map(AsRawFd::as_raw_fd).to_vec();
+        let gate = match pace {
+            Pace::Virtual => Some(gate::put_before(&mut command)?),
+            Pace::Real => None,
+        };
+        let mut inherited = [&shared, &console].map(AsRawFd::as_raw_fd).to_vec();
         inherited.push(theirs.as_raw_fd());
+        inherited.extend(gate.as_ref().map(AsRawFd::as_raw_fd));
         command
-            .args(machine_arguments(memory_mib))
+            .args(machine_arguments(memory_mib, pace))
             .arg("-kernel")
             .arg(kernel)
             .args(["-append", &kernel_arguments()]);
@@ -178,7 +214,7 @@ impl Qemu {
                 command.arg("-initrd").arg(descriptor(initrd));
                 inherited.extend([initrd.as_raw_fd(), ram.as_raw_fd()]);
             }
-            Boot::Fork { ram } => {
+            Boot::Fork { ram, .. } => {
                 command
                     .arg("-object")
                     .arg(backend("ram", ram, ram_bytes, false));
@@ -206,7 +242,7 @@ impl Qemu {
         drop(theirs);
         let mut guard = Guard(Some(child));
         match Qmp::open(ours, deadline) {
-            Ok(_) if !gate::is_in(guard.id()) => Err(PlaceError::NoGate {
+            Ok(_) if gate.is_some() && !gate::is_in(guard.id()) => Err(PlaceError::NoGate {
                 program: self.program.display().to_string(),
             }),
             Ok(qmp) => Ok(Machine {
@@ -228,9 +264,9 @@ impl Qemu {
     }
 }
 
-/// What every machine of a size has in common.
-fn machine_arguments(memory_mib: u32) -> Vec<OsString> {
-    let words = [
+/// What every machine of a size and pace has in common.
+fn machine_arguments(memory_mib: u32, pace: Pace) -> Vec<OsString> {
+    let mut words = [
         "-M",
         "q35,memory-backend=ram",
         "-nodefaults",
@@ -246,9 +282,6 @@ fn machine_arguments(memory_mib: u32) -> Vec<OsString> {
         "qemu64",
         "-smp",
         "1",
-        // Two virtual nanoseconds an instruction, and idle time is jumped over.
-        "-icount",
-        "shift=1,sleep=off",
         "-rtc",
         &format!("base={EPOCH},clock=vm"),
         "-seed",
@@ -261,8 +294,13 @@ fn machine_arguments(memory_mib: u32) -> Vec<OsString> {
         "-m",
         &format!("{memory_mib}M"),
     ]
-    .map(OsString::from);
-    words.to_vec()
+    .map(OsString::from)
+    .to_vec();
+    if pace == Pace::Virtual {
+        // Two virtual nanoseconds an instruction, and idle time is jumped over.
+        words.extend(["-icount", "shift=1,sleep=off"].map(OsString::from));
+    }
+    words
 }
 
 /// What keeps the kernel from work that a lab has no use for: every instruction is emulated.

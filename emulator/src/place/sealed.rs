@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::PlaceError;
 use super::image::{Image, hex};
-use super::qemu::{Boot, Machine, Qemu, join, memory_file};
+use super::qemu::{Boot, Machine, Pace, Qemu, join, memory_file};
 use super::qmp::QmpError;
 use super::shared_memory::{State, Window};
 use super::warm::{self, Key, Store, WarmLab};
@@ -18,6 +18,8 @@ use super::{Cache, Execution, Files, Start, archive, overlay};
 
 /// How often progress is looked for while the guest runs.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How long QEMU may take to answer while nothing else is waited for.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A host that can run sealed labs. Any number of threads may execute at once.
 pub struct Sealed {
@@ -81,24 +83,35 @@ impl Sealed {
         execution: &Execution,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Files, PlaceError> {
-        let clock = Clock::new(execution.deadline);
-        let topology = archive::pack(execution.topology).map_err(PlaceError::Archive)?;
         let job = archive::pack(execution.job).map_err(PlaceError::Archive)?;
-        let mut lab = Lab {
-            sealed: self,
-            execution,
-            topology: &topology,
-            clock: &clock,
-            progress,
-        };
-        let mut machine = match execution.start {
-            Start::Cold => lab.build_cold(&job)?,
-            Start::Warm => lab.fork(&job)?,
-        };
-        machine.go_on(&clock)?;
-        machine.wait_for_bell(&clock, progress)?;
-        let output = machine.output()?;
-        archive::unpack(&output).map_err(PlaceError::Archive)
+        self.on_the_way(execution, progress, |lab| {
+            let mut machine = match execution.start {
+                Start::Cold => lab.build_cold(&job)?,
+                Start::Warm => lab.fork(&job, Pace::Virtual)?,
+            };
+            machine.go_on(lab.clock)?;
+            machine.wait_for_bell(lab.clock, lab.progress)?;
+            archive::unpack(&machine.output()?).map_err(PlaceError::Archive)
+        })
+    }
+
+    /// A fork of the warm lab, about to begin its job: for a lab that lives on. The execution's deadline is that of
+    /// making the warm lab and forking it.
+    ///
+    /// # Errors
+    /// As [`Sealed::execute`].
+    pub fn fork(
+        &self,
+        execution: &Execution,
+        pace: Pace,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Machine, PlaceError> {
+        let job = archive::pack(execution.job).map_err(PlaceError::Archive)?;
+        self.on_the_way(execution, progress, |lab| {
+            let mut machine = lab.fork(&job, pace)?;
+            machine.go_on(lab.clock)?;
+            Ok(machine)
+        })
     }
 
     /// Makes the warm lab now, if it is not there yet.
@@ -110,16 +123,26 @@ impl Sealed {
         execution: &Execution,
         progress: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, PlaceError> {
+        self.on_the_way(execution, progress, |lab| {
+            Ok(lab.built()?.folder().to_owned())
+        })
+    }
+
+    fn on_the_way<T>(
+        &self,
+        execution: &Execution,
+        progress: &mut dyn FnMut(&str),
+        work: impl FnOnce(&mut Lab) -> Result<T, PlaceError>,
+    ) -> Result<T, PlaceError> {
         let clock = Clock::new(execution.deadline);
         let topology = archive::pack(execution.topology).map_err(PlaceError::Archive)?;
-        let mut lab = Lab {
+        work(&mut Lab {
             sealed: self,
             execution,
             topology: &topology,
             clock: &clock,
             progress,
-        };
-        Ok(lab.built()?.folder().to_owned())
+        })
     }
 }
 
@@ -143,7 +166,7 @@ impl Lab<'_> {
     }
 
     /// A private copy of the warm lab.
-    fn fork(&mut self, job: &[u8]) -> Result<Machine, PlaceError> {
+    fn fork(&mut self, job: &[u8], pace: Pace) -> Result<Machine, PlaceError> {
         let lab = self.built()?;
         let prepare = |window: &Window| {
             window.prepare(self.topology)?;
@@ -151,8 +174,16 @@ impl Lab<'_> {
             window.set_state(State::Built);
             Ok(())
         };
-        let mut machine = self.start(&Boot::Fork { ram: &lab.ram() }, &prepare)?;
-        machine.restore(&lab.open_state()?, self.clock)?;
+        let boot = Boot::Fork {
+            ram: &lab.ram(),
+            pace,
+        };
+        let mut machine = self.start(&boot, &prepare)?;
+        let state = match pace {
+            Pace::Virtual => lab.open_state()?,
+            Pace::Real => lab.real_time_state()?,
+        };
+        machine.restore(&state, self.clock)?;
         Ok(machine)
     }
 
@@ -319,6 +350,25 @@ impl Machine {
         self.ask("cont", json!({}), clock).map(drop)
     }
 
+    /// Lets a stopped machine go on.
+    pub(super) fn resume(&mut self) -> Result<(), PlaceError> {
+        self.go_on(&Clock::new(ANSWER))
+    }
+
+    /// Whether the guest has rung its doorbell since this was asked last.
+    pub(super) fn has_stopped(&mut self) -> Result<bool, PlaceError> {
+        while let Some(event) = self
+            .qmp
+            .next_event(Duration::ZERO)
+            .map_err(|e| self.failure(e))?
+        {
+            if event == "STOP" {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The state of the devices, for another machine to go on from. The RAM is in its own file already.
     fn device_state(&mut self, clock: &Clock) -> Result<Vec<u8>, PlaceError> {
         let mut state = memory_file("state", 0)?;
@@ -376,7 +426,7 @@ impl Machine {
     }
 
     /// What the guest handed over when it rang.
-    fn output(&self) -> Result<Vec<u8>, PlaceError> {
+    pub(super) fn output(&self) -> Result<Vec<u8>, PlaceError> {
         self.window.result(self.last_words())
     }
 

@@ -14,13 +14,22 @@
 //! 56, 64       8, 8    output: offset, room                             host
 //! 72           8       output: length (a tar, or text when failed)      guest
 //! 80           8       log: bytes ever appended                         guest
+//! 88, 96       8, 8    to the guest: bytes ever written, read           host, guest
+//! 104, 112     8, 8    to the host: bytes ever written, read            guest, host
+//! 120          8       1: the guest stopped in the middle of work       guest
 //! 4 KiB        1 MiB   log ring: UTF-8 lines, each ended by \n          guest
-//! 4 KiB+1 MiB  ...     topology, job, output, each on a page of its own
+//! then         1 MiB   ring to the guest                                host
+//! then         4 MiB   ring to the host                                 guest
+//! then         ...     topology, job, output, each on a page of its own
 //! ```
+//!
+//! The two streams are for labs that people work in. In real time both sides write while the other runs; in virtual
+//! time the rule stands, and the host writes, and takes, only while the guest is stopped.
 
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,7 +44,17 @@ const MAGIC: u64 = u64::from_le_bytes(*b"MVPNLAB1");
 const PAGE: usize = 4096;
 const RING_AT: usize = PAGE;
 const RING_BYTES: usize = 1 << 20;
-const DATA_AT: usize = RING_AT + RING_BYTES;
+const TO_GUEST: Ring = Ring {
+    written: word::TO_GUEST,
+    at: RING_AT + RING_BYTES,
+    bytes: 1 << 20,
+};
+const TO_HOST: Ring = Ring {
+    written: word::TO_HOST,
+    at: TO_GUEST.at + TO_GUEST.bytes,
+    bytes: 4 << 20,
+};
+const DATA_AT: usize = TO_HOST.at + TO_HOST.bytes;
 
 /// Offsets of the header's words.
 mod word {
@@ -47,6 +66,35 @@ mod word {
     pub const OUTPUT: usize = 56;
     pub const OUTPUT_LENGTH: usize = 72;
     pub const LOG_HEAD: usize = 80;
+    pub const TO_GUEST: usize = 88;
+    pub const TO_HOST: usize = 104;
+    pub const BUSY: usize = 120;
+}
+
+/// One of the two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Written by the host.
+    ToGuest,
+    /// Written by the guest.
+    ToHost,
+}
+
+/// Where a stream's bytes are on their way.
+struct Ring {
+    /// The word that counts bytes written; the next one counts bytes read.
+    written: usize,
+    at: usize,
+    bytes: usize,
+}
+
+impl Stream {
+    fn ring(self) -> &'static Ring {
+        match self {
+            Self::ToGuest => &TO_GUEST,
+            Self::ToHost => &TO_HOST,
+        }
+    }
 }
 
 /// How far the guest has come; it rings the doorbell after each change.
@@ -81,6 +129,18 @@ impl State {
 
     fn from_word(word: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|state| *state as u64 == word)
+    }
+}
+
+impl Ring {
+    /// The bytes from the `position`-th ever on: up to the ring's end, and on from its beginning.
+    fn parts(&self, position: u64, count: usize) -> (Range<usize>, Range<usize>) {
+        let start = (position % self.bytes as u64) as usize;
+        let first = count.min(self.bytes - start);
+        (
+            self.at + start..self.at + start + first,
+            self.at..self.at + count - first,
+        )
     }
 }
 
@@ -222,7 +282,49 @@ impl Window {
         self.set(word::STATE, state as u64);
     }
 
+    /// Says whether the guest, when it stops now, has more to do.
+    pub fn set_busy(&self, busy: bool) {
+        self.set(word::BUSY, u64::from(busy));
+    }
+
     // ---- both ----
+
+    /// Whether the guest stopped in the middle of work.
+    pub fn is_busy(&self) -> bool {
+        self.get(word::BUSY) == 1
+    }
+
+    /// Appends what there is room for to a stream; returns how much that was.
+    pub fn send(&self, stream: Stream, bytes: &[u8]) -> usize {
+        let ring = stream.ring();
+        let (written, read) = (self.get(ring.written), self.get(ring.written + 8));
+        let taken = usize::try_from(written.wrapping_sub(read)).unwrap_or(usize::MAX);
+        let count = bytes.len().min(ring.bytes.saturating_sub(taken));
+        let (first, second) = ring.parts(written, count);
+        self.write(first.start, &bytes[..first.len()]);
+        self.write(second.start, &bytes[first.len()..count]);
+        self.set(ring.written, written.wrapping_add(count as u64));
+        count
+    }
+
+    /// Whether something in a stream has not been taken yet.
+    pub fn is_waiting(&self, stream: Stream) -> bool {
+        let ring = stream.ring();
+        self.get(ring.written) != self.get(ring.written + 8)
+    }
+
+    /// Takes everything out of a stream.
+    pub fn receive(&self, stream: Stream) -> Vec<u8> {
+        let ring = stream.ring();
+        let (written, read) = (self.get(ring.written), self.get(ring.written + 8));
+        // The other side is not trusted: no more than a ring holds.
+        let count = usize::try_from(written.wrapping_sub(read)).unwrap_or(usize::MAX);
+        let (first, second) = ring.parts(read, count.min(ring.bytes));
+        let mut bytes = self.copy(first.start, first.len());
+        bytes.extend(self.copy(second.start, second.len()));
+        self.set(ring.written + 8, written);
+        bytes
+    }
 
     fn place(&self, header: usize, at: usize, content: &[u8]) -> Result<(), TooLarge> {
         if at + content.len() > self.size {
@@ -378,6 +480,38 @@ mod tests {
         assert!(window.log_since(&mut cursor).is_empty());
         window.append_log("four");
         assert_eq!(window.log_since(&mut cursor), ["four"]);
+    }
+
+    #[test]
+    fn streams_carry_bytes_in_order_round_and_round() {
+        let window = window();
+        let sent: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+        let (mut received, mut at) = (Vec::new(), 0);
+        while received.len() < sent.len() {
+            at += window.send(Stream::ToGuest, &sent[at..sent.len().min(at + 700_001)]);
+            received.extend(window.receive(Stream::ToGuest));
+        }
+        assert!(received == sent);
+        assert!(window.receive(Stream::ToHost).is_empty());
+    }
+
+    #[test]
+    fn a_full_stream_takes_no_more_until_it_is_read() {
+        let window = window();
+        let much = vec![7; TO_GUEST.bytes + 1];
+        assert_eq!(window.send(Stream::ToGuest, &much), TO_GUEST.bytes);
+        assert_eq!(window.send(Stream::ToGuest, &much), 0);
+        assert_eq!(window.receive(Stream::ToGuest).len(), TO_GUEST.bytes);
+        assert_eq!(window.send(Stream::ToGuest, b"x"), 1);
+    }
+
+    #[test]
+    fn nonsense_in_a_streams_words_stays_inside_the_ring() {
+        let window = window();
+        window.set(word::TO_HOST, u64::MAX - 3);
+        assert_eq!(window.receive(Stream::ToHost).len(), TO_HOST.bytes);
+        window.set(word::TO_HOST + 8, 5);
+        assert_eq!(window.send(Stream::ToHost, b"x"), 0);
     }
 
     #[test]

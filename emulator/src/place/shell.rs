@@ -82,7 +82,7 @@ fn run(script: &[u8], log: &mut dyn FnMut(&str)) -> Result<(String, Option<i32>)
 }
 
 /// Makes busybox's applets callable by name where the image has no program of that name.
-fn link_applets() -> Result<(), String> {
+pub fn link_applets() -> Result<(), String> {
     let list = Command::new("/usr/bin/busybox").arg("--list").output();
     let list = list.map_err(|e| format!("could not ask busybox for its applets: {e}"))?;
     for applet in String::from_utf8_lossy(&list.stdout).lines() {

@@ -8,10 +8,11 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::Mutex;
+use std::time::SystemTime;
 
 use nix::unistd::{Whence, lseek64};
 use sha2::{Digest, Sha256};
@@ -32,6 +33,38 @@ const SCRATCH: &str = ".making-";
 const FORMAT: u32 = 1;
 /// What all warm labs together may take on disk, bytes, unless `MVPNLAB_WARM_MIB` says otherwise.
 pub const DEFAULT_LIMIT_BYTES: u64 = 16 << 30;
+
+/// Folders of labs that this process is making.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes what this process has not finished; for one that is about to end in the middle of it.
+pub fn abandon() {
+    let unfinished = UNFINISHED.lock();
+    let folders = unfinished.map(|mut list| std::mem::take(&mut *list));
+    for folder in folders.unwrap_or_default() {
+        // What cannot be removed is swept later.
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn note(folder: &Path) -> Self {
+        if let Ok(mut list) = UNFINISHED.lock() {
+            list.push(folder.to_owned());
+        }
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Ok(mut list) = UNFINISHED.lock() {
+            list.retain(|folder| *folder != self.0);
+        }
+    }
+}
 
 /// What a warm lab depends on, as a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +126,28 @@ impl WarmLab {
     pub fn open_state(&self) -> Result<File, PlaceError> {
         let path = self.folder.join(STATE);
         File::open(&path).map_err(|e| PlaceError::io("open", path, e))
+    }
+
+    /// The devices' state for a fork that goes on in real time.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not what this program expects of QEMU.
+    pub fn real_time_state(&self) -> Result<File, PlaceError> {
+        let path = self.folder.join(STATE);
+        let mut state = fs::read(&path).map_err(|e| PlaceError::io("read", &path, e))?;
+        to_real_time(&mut state).map_err(|reason| not_understood(&path, reason))?;
+        let mut copy = memory_file("state", 0)?;
+        let written = copy.write_all(&state).and_then(|()| copy.rewind());
+        written.map_err(|e| PlaceError::io("copy", &path, e))?;
+        Ok(copy)
+    }
+}
+
+fn not_understood(path: &Path, reason: String) -> PlaceError {
+    PlaceError::Io {
+        what: "understand the devices' state in",
+        path: path.to_owned(),
+        source: io::Error::other(reason),
     }
 }
 
@@ -179,8 +234,10 @@ impl Store {
     ) -> Result<(), PlaceError> {
         let parent = self.cache.folder("warm");
         fs::create_dir_all(&parent).map_err(|e| PlaceError::io("create", &parent, e))?;
-        let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&parent);
+        let prefix = format!("{SCRATCH}{}-", key.0);
+        let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent);
         let scratch = scratch.map_err(|e| PlaceError::io("create a folder in", &parent, e))?;
+        let _unfinished = Unfinished::note(scratch.path());
         make(scratch.path())?;
         let meta = scratch.path().join(META);
         let text = format!("{{\"format\": {FORMAT}, \"key\": \"{}\"}}\n", key.0);
@@ -217,25 +274,23 @@ impl Store {
         Ok(result)
     }
 
-    /// Removes what makers that were killed left behind: nobody takes a day to make a lab. What cannot be removed stays.
-    fn sweep(&self) {
-        const A_DAY: Duration = Duration::from_secs(24 * 3600);
-        let listing = fs::read_dir(self.cache.folder("warm"))
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok);
-        for entry in
-            listing.filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH))
-        {
-            let age = entry
-                .metadata()
-                .and_then(|m| m.modified())
-                .ok()
-                .and_then(|made| made.elapsed().ok());
-            if age.is_some_and(|age| age > A_DAY) {
-                let _ = fs::remove_dir_all(entry.path());
+    /// Removes what makers that were killed left behind; returns how many. Who still makes a lab holds its lock. What
+    /// cannot be removed stays.
+    pub fn sweep(&self) -> usize {
+        let listing = fs::read_dir(self.cache.folder("warm"));
+        let mut swept = 0;
+        for entry in listing.into_iter().flatten().filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let key = name
+                .strip_prefix(SCRATCH)
+                .and_then(|rest| rest.split('-').next());
+            if let Some(key) = key
+                && let Ok(Some(_lock)) = Lock::try_exclusive(&self.lock_path(key))
+            {
+                swept += usize::from(fs::remove_dir_all(entry.path()).is_ok());
             }
         }
+        swept
     }
 
     fn remove(&self, lab: &Kept) -> bool {
@@ -287,11 +342,7 @@ struct Kept {
 /// When the disk is full, or the state is not what this program expects of QEMU.
 pub fn keep(folder: &Path, ram: &File, mut state: Vec<u8>) -> Result<(), PlaceError> {
     let path = folder.join(STATE);
-    forget_window(&mut state).map_err(|reason| PlaceError::Io {
-        what: "understand the devices' state for",
-        path: path.clone(),
-        source: io::Error::other(reason),
-    })?;
+    forget_window(&mut state).map_err(|reason| not_understood(&path, reason))?;
     fs::write(&path, &state).map_err(|e| PlaceError::io("write", &path, e))?;
     let path = folder.join(RAM);
     File::create(&path)
@@ -316,6 +367,35 @@ fn forget_window(state: &mut [u8]) -> Result<(), String> {
     let address = address
         .ok_or("it does not name the window; this version of QEMU writes it in another way")?;
     state[address..address + 8].fill(0);
+    Ok(())
+}
+
+/// Lets a machine that was kept in virtual time go on in real time: its clocks, which count on from what the state says
+/// of the host, are set to what they showed, or the guest's timers would be due in the far future.
+///
+/// In the stream (QEMU, `vmstate_timers`): the section `timer` with processor ticks, a spare word and the clock; its
+/// subsection `timer/icount` with the bias and the count of instructions, of two nanoseconds each. All are 64 bits,
+/// big-endian.
+pub fn to_real_time(state: &mut [u8]) -> Result<(), String> {
+    let unknown = || "it does not say how far virtual time had come; this version of QEMU writes it in another way";
+    let after = |pattern: &[u8], gap: usize| {
+        let found = state
+            .windows(pattern.len())
+            .position(|part| part == pattern);
+        found.map(|at| at + pattern.len() + gap).ok_or_else(unknown)
+    };
+    let word = |at: usize| {
+        let bytes = state.get(at..at + 8).and_then(|b| b.try_into().ok());
+        bytes.map(i64::from_be_bytes).ok_or_else(unknown)
+    };
+    // Instance and version of the section, version of the subsection.
+    let timer = after(b"\x05timer", 8)?;
+    let icount = after(b"\x0ctimer/icount", 4)?;
+    let now_ns = word(icount)? + (word(icount + 8)? << 1);
+    word(timer + 16)?;
+    for at in [timer, timer + 16] {
+        state[at..at + 8].copy_from_slice(&now_ns.to_be_bytes());
+    }
     Ok(())
 }
 
@@ -354,6 +434,7 @@ fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn store(limit_bytes: u64) -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();

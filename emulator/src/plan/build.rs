@@ -42,11 +42,10 @@ pub(super) fn vrf_name(pe: &str, mvpn: &str) -> String {
     format!("{pe}.{mvpn}")
 }
 
-/// Index of a PE among an MVPN's, from 1: its place on the MDT, and the number of its site.
+/// Index of a PE among an MVPN's, from 1: its place on the MDT, and the number of its site. Rogues come last.
 pub(super) fn site_number(mvpn: &Mvpn, pe: &str) -> usize {
-    mvpn.pes()
-        .iter()
-        .position(|other| *other == pe)
+    mvpn.pes_and_rogues()
+        .position(|other| other == pe)
         .map_or(0, |index| index + 1)
 }
 
@@ -71,7 +70,7 @@ fn namespaces(scenario: &Scenario, tunnels: &[TunnelPlan]) -> Vec<Namespace> {
         });
         let mvpns = (1..).zip(&scenario.mvpns);
         for (number, (mvpn, customer)) in
-            mvpns.filter(|(_, (_, mvpn))| mvpn.pes().contains(name.as_str()))
+            mvpns.filter(|(_, (_, mvpn))| mvpn.pes_and_rogues().any(|pe| pe == name))
         {
             let is_rp = customer.rp_pe() == Some(name.as_str());
             namespaces.push(Namespace {
@@ -178,11 +177,12 @@ impl<'s> Customer<'s> {
 }
 
 fn attachments(scenario: &Scenario) -> Vec<Attachment> {
-    let vrfs = scenario
-        .mvpns
-        .iter()
-        .flat_map(|(name, mvpn)| mvpn.pes().into_iter().map(move |pe| (name, pe)));
-    vrfs.enumerate()
+    let mvpns = || scenario.mvpns.iter();
+    let vrfs = mvpns().flat_map(|(name, mvpn)| mvpn.pes().into_iter().map(move |pe| (name, pe)));
+    let rogues =
+        mvpns().flat_map(|(name, mvpn)| mvpn.rogues.iter().map(move |pe| (name, pe.as_str())));
+    vrfs.chain(rogues)
+        .enumerate()
         .map(|(number, (mvpn, pe))| {
             let pair = address::attachment(number);
             Attachment {
@@ -205,7 +205,7 @@ fn mvpns(scenario: &Scenario, attachments: &[Attachment]) -> BTreeMap<String, Mv
     let mut plans = BTreeMap::new();
     for (index, (name, mvpn)) in scenario.mvpns.iter().enumerate() {
         let overlay = |pe: &str| address::overlay(index + 1, site_number(mvpn, pe)).address;
-        let sites = mvpn.pes().into_iter().filter_map(|pe| {
+        let site = |pe: &str| {
             let vrf = vrf_name(pe, name);
             let core = &attachments
                 .iter()
@@ -218,12 +218,13 @@ fn mvpns(scenario: &Scenario, attachments: &[Attachment]) -> BTreeMap<String, Mv
                 mdt_source: core.address.address,
                 vrf,
             })
-        });
+        };
         let plan = MvpnPlan {
             default_mdt: mvpn.default_mdt,
             ssm: mvpn.ssm(),
             customer_rp: address::customer_rp(index + 1).address,
-            sites: sites.collect(),
+            sites: mvpn.pes().into_iter().filter_map(site).collect(),
+            rogues: mvpn.rogues.iter().filter_map(|pe| site(pe)).collect(),
         };
         plans.insert(name.clone(), plan);
     }
@@ -278,7 +279,9 @@ fn gre_devices(
 ) -> Vec<GreDevice> {
     let mut devices = Vec::new();
     for (name, mvpn) in mvpns {
-        for site in &mvpn.sites {
+        let own = mvpn.sites.iter().map(|site| (site, true));
+        let rogues = mvpn.rogues.iter().map(|site| (site, false));
+        for (site, present) in own.chain(rogues) {
             let address = Cidr {
                 address: site.overlay,
                 prefix: 24,
@@ -298,7 +301,7 @@ fn gre_devices(
                 key: None, // RFC 6037 section 4.7: the group alone identifies the MVPN
                 ttl: TUNNEL_TTL,
                 purpose: GrePurpose::DefaultMdt { mvpn: name.clone() },
-                present: true,
+                present,
             });
         }
     }

@@ -112,8 +112,10 @@ impl Plan {
                 format!("default MDT {}", mvpn.default_mdt),
                 format!("RP {}", mvpn.customer_rp),
             ];
-            let sites = mvpn.sites.iter().map(|site| {
-                let ce = site.ce.as_deref().unwrap_or("no CE");
+            let own = mvpn.sites.iter().map(|site| (site, "no CE"));
+            let rogues = mvpn.rogues.iter().map(|site| (site, "a rogue"));
+            let sites = own.chain(rogues).map(|(site, without_ce)| {
+                let ce = site.ce.as_deref().unwrap_or(without_ce);
                 vec![
                     String::new(),
                     format!("{} {ce}", site.vrf),

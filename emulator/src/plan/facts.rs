@@ -3,16 +3,17 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    Cidr, Fact, Plan, WireKind,
+    Cidr, Fact, MvpnPlan, Plan, WireKind,
     routers::{backbone_rp, is_core},
 };
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Suite};
 
 /// All facts, the cheap and early ones first: a lab that does not converge then names the layer that failed.
 pub(super) fn facts(scenario: &Scenario, plan: &Plan) -> Vec<Fact> {
     let mut facts = adjacencies(scenario, plan);
     facts.extend(unicast(scenario, plan));
     facts.extend(rps(scenario, plan));
+    facts.extend(shared_trees(scenario, plan));
     facts.extend(mdt_trees(plan));
     facts.extend(customers(scenario, plan));
     facts
@@ -104,6 +105,28 @@ fn rps(scenario: &Scenario, plan: &Plan) -> Vec<Fact> {
         .map(|router| Fact::RpKnown {
             namespace: router.to_owned(),
             rp,
+        })
+        .collect()
+}
+
+/// At every PE, the RP's tree of the default MDT reaches the VRF: whoever sends into it from now on is heard. troglobit's
+/// pimd gives the kernel an entry only where there is a source.
+fn shared_trees(scenario: &Scenario, plan: &Plan) -> Vec<Fact> {
+    if scenario.backbone.routers == Suite::Pimd {
+        return Vec::new();
+    }
+    let shared = plan.mvpns.iter().filter(|(_, mvpn)| !mvpn.ssm);
+    let branch = |name: &str, mvpn: &MvpnPlan, pe: &str| Fact::Forwards {
+        namespace: pe.to_owned(),
+        source: None,
+        group: mvpn.default_mdt,
+        outgoing: vec![format!("vrf-{name}")],
+    };
+    shared
+        .flat_map(|(name, mvpn)| {
+            mvpn.sites
+                .iter()
+                .map(move |site| branch(name, mvpn, &site.pe))
         })
         .collect()
 }

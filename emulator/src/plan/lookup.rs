@@ -2,7 +2,10 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use super::{Attachment, Cidr, End, GreDevice, GrePurpose, Namespace, Plan, TunnelPlan, Wire};
+use super::{
+    Attachment, Cidr, End, Fact, GreDevice, GrePurpose, Namespace, Plan, TunnelPlan, Wire,
+};
+use crate::scenario::Role;
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,7 +34,37 @@ impl Wire {
     }
 }
 
+impl Fact {
+    /// The namespace that it is about.
+    pub fn namespace(&self) -> &str {
+        match self {
+            Fact::OspfFull { namespace, .. }
+            | Fact::Route { namespace, .. }
+            | Fact::PimNeighbor { namespace, .. }
+            | Fact::RpKnown { namespace, .. }
+            | Fact::Forwards { namespace, .. } => namespace,
+        }
+    }
+
+    /// Whether it can only hold once somebody sends.
+    pub fn needs_a_source(&self) -> bool {
+        matches!(
+            self,
+            Fact::Forwards {
+                source: Some(_),
+                ..
+            }
+        )
+    }
+}
+
 impl Plan {
+    /// Whether a namespace is a router of the backbone: no VRF, no customer.
+    pub fn is_backbone(&self, namespace: &str) -> bool {
+        self.namespace(namespace)
+            .is_some_and(|n| n.vrf.is_none() && matches!(n.role, Role::P | Role::Pe))
+    }
+
     /// A wire and its number, by the link's `ends`.
     pub fn wire(&self, name: &str) -> Option<(usize, &Wire)> {
         self.wires
@@ -64,6 +97,28 @@ impl Plan {
         self.attachments
             .iter()
             .find(|attachment| attachment.vrf.namespace == vrf)
+    }
+
+    /// A VRF's end of its default MDT.
+    pub fn mdt_device(&self, vrf: &str) -> Option<&GreDevice> {
+        self.gre.iter().find(|gre| {
+            gre.end.namespace == vrf && matches!(gre.purpose, GrePurpose::DefaultMdt { .. })
+        })
+    }
+
+    /// The VRF of a PE that does not belong to its MVPN.
+    pub fn is_rogue(&self, vrf: &str) -> bool {
+        let mut rogues = self.mvpns.values().flat_map(|mvpn| &mvpn.rogues);
+        rogues.any(|rogue| rogue.vrf == vrf)
+    }
+
+    /// A PE's VRF of an MVPN, rightly or not.
+    pub fn vrf(&self, mvpn: &str, pe: &str) -> Option<&str> {
+        let mvpn = self.mvpns.get(mvpn)?;
+        let mut sites = mvpn.sites.iter().chain(&mvpn.rogues);
+        sites
+            .find(|site| site.pe == pe)
+            .map(|site| site.vrf.as_str())
     }
 
     /// Ends of wires in a namespace, with the wires' numbers, in order.

@@ -100,7 +100,7 @@ async fn not_holding<'a>(
     let mut states: BTreeMap<&str, RouterState> = BTreeMap::new();
     let mut missing = Vec::new();
     for fact in facts {
-        let name = state::namespace(fact);
+        let name = fact.namespace();
         let (Some(namespace), Some(router)) = (namespaces.get(name), routers.get(name)) else {
             missing.push(*fact);
             continue;

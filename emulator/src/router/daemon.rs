@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     join::{self, Join},
     pimd,
-    state::{self, RouterState},
+    state::{self, Membership, Neighbor, RouterState},
     vty,
 };
 use crate::{
@@ -162,6 +162,95 @@ impl Daemons {
             }
         }
         Ok(found)
+    }
+
+    /// What FRR's PIM says of one interface: its neighbours, and the routes that they have asked for. Nothing where no
+    /// FRR runs.
+    pub async fn on_interface(&self, interface: &str) -> Option<state::OnInterface> {
+        let program = DaemonProgram::FrrPimd;
+        if !self.is_running(program) {
+            return None;
+        }
+        let neighbors =
+            state::frr_pim_neighbors(&self.ask(program, "show ip pim neighbor json").await);
+        let joins = self.ask(program, "show ip pim join json").await;
+        Some(state::OnInterface {
+            neighbors: neighbors
+                .into_iter()
+                .filter(|(on, _)| on == interface)
+                .map(|(_, address)| address)
+                .collect(),
+            joins: state::frr_joins(&joins, interface),
+        })
+    }
+
+    /// OSPF and PIM neighbours.
+    pub async fn neighbors(&self, namespace: &Netns) -> Result<Vec<Neighbor>, KernelError> {
+        let mut found = Vec::new();
+        for (program, process) in &self.running {
+            match program {
+                DaemonProgram::Zebra => {}
+                DaemonProgram::Ospfd => {
+                    let answer = self.ask(*program, "show ip ospf neighbor json").await;
+                    found.extend(state::frr_ospf_neighbors(&answer));
+                }
+                DaemonProgram::FrrPimd => {
+                    let answer = self.ask(*program, "show ip pim neighbor json").await;
+                    found.extend(state::frr_pim_ages(&answer));
+                }
+                DaemonProgram::Pimd => {
+                    let dump = pimd_dump(process).await.unwrap_or_default();
+                    let neighbors = pimd::neighbors(&dump, &mroute::vifs(namespace)?);
+                    found.extend(neighbors.into_iter().map(|(interface, address)| Neighbor {
+                        protocol: "PIM",
+                        interface,
+                        neighbor: address.to_string(),
+                        state: "up".to_owned(),
+                    }));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// IGMP memberships.
+    pub async fn memberships(&self, namespace: &Netns) -> Result<Vec<Membership>, KernelError> {
+        let mut found = Vec::new();
+        for (program, process) in &self.running {
+            match program {
+                DaemonProgram::Zebra | DaemonProgram::Ospfd => {}
+                DaemonProgram::FrrPimd => {
+                    let sources = self.ask(*program, "show ip igmp sources json").await;
+                    let groups = self.ask(*program, "show ip igmp groups json").await;
+                    found.extend(state::frr_memberships(&sources, &groups));
+                }
+                DaemonProgram::Pimd => {
+                    let dump = pimd_dump(process).await.unwrap_or_default();
+                    found.extend(pimd::memberships(&dump, &mroute::vifs(namespace)?));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The answer of every FRR daemon that knows the command; the refusals when none does.
+    pub async fn tell(&self, command: &str) -> Result<String, String> {
+        let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+        for (program, _) in &self.running {
+            let name = file_name(*program);
+            if *program == DaemonProgram::Pimd {
+                refusals.push("pimd takes no commands; see `show` for its tables".to_owned());
+                continue;
+            }
+            match vty::command(&self.path(*program, "vty"), command).await {
+                Ok(answer) => answers.push(answer),
+                Err(error) => refusals.push(format!("{name}: {error}")),
+            }
+        }
+        match answers.is_empty() {
+            true => Err(refusals.join("; ")),
+            false => Ok(answers.concat()),
+        }
     }
 
     /// Configurations, logs, and the state in the daemons' own words: file name and content.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, net::Ipv4Addr};
 
-use super::{InterfaceKind, RouterInput, frr, whole_seconds};
+use super::{InterfaceKind, RouterInput, frr, state::Membership, whole_seconds};
 use crate::plan::{Cidr, Daemon, DaemonProgram};
 
 /// zebra, ospfd, troglobit's pimd.
@@ -79,6 +79,57 @@ fn neighbor(line: &str, vifs: &[(usize, String)]) -> Option<(String, Ipv4Addr)> 
     Some((name.clone(), address))
 }
 
+/// Groups with members on an interface. pimd lists the interfaces with members as leaves of every routing entry: those of
+/// (*,G) again under each source, where they say nothing new.
+pub(super) fn memberships(tables: &str, vifs: &[(usize, String)]) -> BTreeSet<Membership> {
+    let leaves = leaves(tables);
+    let is_of_any = |group, vif| leaves.contains(&(Ipv4Addr::UNSPECIFIED, group, vif));
+    let told = leaves
+        .iter()
+        .filter(|(source, group, vif)| source.is_unspecified() || !is_of_any(*group, *vif));
+    told.filter_map(|(source, group, vif)| {
+        let (_, interface) = vifs.iter().find(|(number, _)| number == vif)?;
+        Some(Membership {
+            interface: interface.clone(),
+            group: group.to_string(),
+            source: match source.is_unspecified() {
+                true => "*".to_owned(),
+                false => source.to_string(),
+            },
+            mode: String::new(),
+            since: String::new(),
+        })
+    })
+    .collect()
+}
+
+/// Source (0.0.0.0 for any), group and interface number of every leaf in the routing table.
+fn leaves(tables: &str) -> BTreeSet<(Ipv4Addr, Ipv4Addr, usize)> {
+    let table = tables.split("Multicast Routing Table").nth(1);
+    let mut entry = None;
+    let mut found = BTreeSet::new();
+    for line in table.unwrap_or_default().lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (words.as_slice(), entry) {
+            // "10.2.0.10        239.1.1.1        10.77.0.5        CACHE SG", "INADDR_ANY       239.1.1.1 …"
+            ([source, group, _rp, ..], _) if group.parse::<Ipv4Addr>().is_ok() => {
+                let source = match *source {
+                    "INADDR_ANY" => Some(Ipv4Addr::UNSPECIFIED),
+                    address => address.parse().ok(),
+                };
+                entry = source.zip(group.parse().ok());
+            }
+            // "Leaves   oifs: l.l.", a mark an interface
+            (["Leaves", "oifs:", marks], Some((source, group))) => {
+                let marked = marks.chars().enumerate().filter(|(_, mark)| *mark == 'l');
+                found.extend(marked.map(|(vif, _)| (source, group, vif)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The configured RPs to which a route leads; pimd itself says nothing of RPs without groups.
 pub(super) fn reachable_rps(config: &str, routes: &BTreeSet<Cidr>) -> BTreeSet<Ipv4Addr> {
     let configured = config.lines().filter_map(|line| {
@@ -124,6 +175,54 @@ Multicast Routing Table ======================================================
             found.into_iter().collect::<Vec<_>>(),
             [("to-P1".to_owned(), Ipv4Addr::new(10, 1, 1, 1))]
         );
+    }
+
+    // Recorded from pimd 2.3.2 at a PE with a VRF and a monitor tunnel, shortened; the last entry is made up.
+    const ROUTES: &str = "\
+Virtual Interface Table ======================================================
+  0  10.2.0.9         10.2.0.8/30              1  DR NO-NBR
+Multicast Routing Table ======================================================
+----------------------------------- (*,G) ------------------------------------
+Source           Group            RP Address       Flags
+---------------  ---------------  ---------------  ---------------------------
+INADDR_ANY       239.1.1.1        10.77.0.5        WC RP CACHE
+Joined   oifs: ....                
+Pruned   oifs: ....                
+Leaves   oifs: l.l.                
+Asserted oifs: ....                
+Outgoing oifs: o.o.                
+Incoming     : .I..                
+
+TIMERS:  Entry    JP    RS  Assert VIFS:  0  1  2  3
+             0    30     0       0        0  0  0  0
+----------------------------------- (S,G) ------------------------------------
+10.2.0.10        239.1.1.1        10.77.0.5        CACHE SG
+Joined   oifs: .j.j                
+Leaves   oifs: l.l.                
+Outgoing oifs: ooo.                
+10.2.0.2         232.1.1.1        10.77.0.5        SG
+Leaves   oifs: l...                
+";
+
+    #[test]
+    fn members_of_a_group_are_not_members_of_each_of_its_sources() {
+        let vifs = [
+            (0, "vrf-red".to_owned()),
+            (1, "to-P".to_owned()),
+            (2, "tun-c".to_owned()),
+        ];
+        let found: Vec<String> = memberships(ROUTES, &vifs)
+            .iter()
+            .map(|m| format!("{} ({}, {})", m.interface, m.source, m.group))
+            .collect();
+        let expected = [
+            "tun-c (*, 239.1.1.1)",
+            "vrf-red (10.2.0.2, 232.1.1.1)",
+            "vrf-red (*, 239.1.1.1)",
+        ];
+        assert_eq!(found, expected);
+        assert!(memberships("nonsense", &vifs).is_empty());
+        assert!(memberships(TABLES, &vifs).is_empty());
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! What routers say of themselves, in one shape for FRR and pimd, and whether a plan's facts hold in it. Pure.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -62,17 +66,6 @@ fn forwards(
             .all(|interface| entry.outgoing.contains(interface))
 }
 
-/// The namespace that a fact is about.
-pub fn namespace(fact: &Fact) -> &str {
-    match fact {
-        Fact::OspfFull { namespace, .. }
-        | Fact::Route { namespace, .. }
-        | Fact::PimNeighbor { namespace, .. }
-        | Fact::RpKnown { namespace, .. }
-        | Fact::Forwards { namespace, .. } => namespace,
-    }
-}
-
 /// A fact in words, for whoever waits for it.
 pub fn words(fact: &Fact) -> String {
     match fact {
@@ -106,8 +99,37 @@ pub fn words(fact: &Fact) -> String {
     }
 }
 
-/// Interfaces with a full neighbour, from FRR's `show ip ospf neighbor json`.
-pub fn frr_ospf_full(json: &str) -> BTreeSet<String> {
+/// A neighbour, as a router reports it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Neighbor {
+    /// `OSPF` or `PIM`.
+    pub protocol: &'static str,
+    /// Interface.
+    pub interface: String,
+    /// Its address there.
+    pub neighbor: String,
+    /// OSPF: state. PIM: since when, or `up` where the router does not say.
+    pub state: String,
+}
+
+/// A group joined by IGMP on an interface, as a router reports it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Membership {
+    /// Interface.
+    pub interface: String,
+    /// Group.
+    pub group: String,
+    /// Source; `*` for any.
+    pub source: String,
+    /// Filter mode of IGMPv3, or the version.
+    pub mode: String,
+    /// Since when.
+    pub since: String,
+}
+
+/// OSPF neighbours in any state, from FRR's `show ip ospf neighbor json`:
+/// `"nbrState": "Full/-"` or `"Full/DR"`; `"ifaceName": "to-P1:10.1.1.2"`.
+pub fn frr_ospf_neighbors(json: &str) -> Vec<Neighbor> {
     let neighbors = object(json).remove("neighbors").unwrap_or_default();
     let sessions = neighbors
         .as_object()
@@ -115,27 +137,138 @@ pub fn frr_ospf_full(json: &str) -> BTreeSet<String> {
         .flat_map(|o| o.values())
         .filter_map(Value::as_array)
         .flatten();
-    sessions.filter_map(full_interface).collect()
-}
-
-/// `"nbrState": "Full/-"` or `"Full/DR"`; `"ifaceName": "to-P1:10.1.1.2"`.
-fn full_interface(session: &Value) -> Option<String> {
-    let state = session
-        .get("nbrState")
-        .or_else(|| session.get("state"))?
-        .as_str()?;
-    let interface = session.get("ifaceName")?.as_str()?.split(':').next()?;
-    state.starts_with("Full").then(|| interface.to_owned())
-}
-
-/// PIM neighbours, from FRR's `show ip pim neighbor json`: `{interface: {address: {...}}}`.
-pub fn frr_pim_neighbors(json: &str) -> BTreeSet<(String, Ipv4Addr)> {
-    let mut found = BTreeSet::new();
-    for (interface, neighbors) in object(json) {
-        let addresses = neighbors.as_object().into_iter().flat_map(|o| o.keys());
-        found.extend(addresses.filter_map(|a| Some((interface.clone(), a.parse().ok()?))));
-    }
+    let one = |session: &Value| {
+        let text = |name| session.get(name).and_then(Value::as_str);
+        let interface = text("ifaceName")?.split(':').next()?;
+        Some(Neighbor {
+            protocol: "OSPF",
+            interface: interface.to_owned(),
+            neighbor: text("ifaceAddress")
+                .or_else(|| text("address"))
+                .unwrap_or_default()
+                .to_owned(),
+            state: text("nbrState").or_else(|| text("state"))?.to_owned(),
+        })
+    };
+    let mut found: Vec<Neighbor> = sessions.filter_map(one).collect();
+    found.sort();
     found
+}
+
+/// PIM neighbours with their age, from FRR's `show ip pim neighbor json`: `{interface: {address: {...}}}`.
+pub fn frr_pim_ages(json: &str) -> Vec<Neighbor> {
+    let mut found = Vec::new();
+    for (interface, neighbors) in object(json) {
+        for (address, neighbor) in neighbors.as_object().into_iter().flatten() {
+            let since = neighbor.get("upTime").and_then(Value::as_str);
+            found.push(Neighbor {
+                protocol: "PIM",
+                interface: interface.clone(),
+                neighbor: address.clone(),
+                state: since.map_or_else(|| "up".to_owned(), |age| format!("up {age}")),
+            });
+        }
+    }
+    found.sort();
+    found
+}
+
+/// IGMP memberships, from FRR's `show ip igmp sources json`:
+/// `{interface: {group: {sources: [{source, timer, uptime}]}}}`.
+pub fn frr_memberships(sources: &str, groups: &str) -> Vec<Membership> {
+    let modes = frr_group_modes(groups);
+    let mut found = Vec::new();
+    for (interface, entry) in object(sources) {
+        let groups = entry.as_object().into_iter().flatten();
+        for (name, group) in groups.filter(|(_, group)| group.get("sources").is_some()) {
+            for source in group
+                .get("sources")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                let text = |name| source.get(name).and_then(Value::as_str).unwrap_or_default();
+                let mode = modes.get(&(interface.clone(), name.clone()));
+                found.push(Membership {
+                    interface: interface.clone(),
+                    group: name.clone(),
+                    source: text("source").to_owned(),
+                    mode: mode.cloned().unwrap_or_default(),
+                    since: text("uptime").to_owned(),
+                });
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Filter modes by interface and group, from FRR's `show ip igmp groups json`:
+/// `{interface: {groups: [{group, mode, version}]}}`.
+fn frr_group_modes(json: &str) -> BTreeMap<(String, String), String> {
+    let mut modes = BTreeMap::new();
+    for (interface, entry) in object(json) {
+        for group in entry
+            .get("groups")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let text = |name| group.get(name).and_then(Value::as_str);
+            let version = group.get("version").and_then(Value::as_u64);
+            let mode = match (text("mode"), version) {
+                (_, Some(2)) => "v2".to_owned(),
+                (Some(mode), _) => mode.to_lowercase(),
+                (None, _) => String::new(),
+            };
+            modes.extend(text("group").map(|g| ((interface.clone(), g.to_owned()), mode)));
+        }
+    }
+    modes
+}
+
+/// Interfaces with a full neighbour, from FRR's `show ip ospf neighbor json`.
+pub fn frr_ospf_full(json: &str) -> BTreeSet<String> {
+    let neighbors = frr_ospf_neighbors(json).into_iter();
+    let full = neighbors.filter(|neighbor| neighbor.state.starts_with("Full"));
+    full.map(|neighbor| neighbor.interface).collect()
+}
+
+/// What a router's PIM knows of one interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnInterface {
+    /// Its neighbours there.
+    pub neighbors: BTreeSet<Ipv4Addr>,
+    /// Routes that they have asked it for: source (none for a shared tree) and group.
+    pub joins: BTreeSet<(Option<Ipv4Addr>, Ipv4Addr)>,
+}
+
+/// PIM neighbours, from FRR's `show ip pim neighbor json`.
+pub fn frr_pim_neighbors(json: &str) -> BTreeSet<(String, Ipv4Addr)> {
+    let neighbors = frr_pim_ages(json).into_iter();
+    let known = neighbors.filter_map(|n| Some((n.interface, n.neighbor.parse().ok()?)));
+    known.collect()
+}
+
+/// Routes asked for over an interface, from FRR's `show ip pim join json`: `{interface: {group: {source: {channelJoinName,
+/// ...}}}}`, where a shared tree's source is `*`.
+pub fn frr_joins(json: &str, interface: &str) -> BTreeSet<(Option<Ipv4Addr>, Ipv4Addr)> {
+    let mut joins = BTreeSet::new();
+    let interfaces = object(json);
+    let groups = interfaces.get(interface).and_then(Value::as_object);
+    for (group, sources) in groups.into_iter().flatten() {
+        let (Ok(group), Some(sources)) = (group.parse(), sources.as_object()) else {
+            continue; // the interface's own fields
+        };
+        for (source, join) in sources {
+            let name = join.get("channelJoinName").and_then(Value::as_str);
+            // Until a prune takes effect, the route is still asked for (RFC 7761 section 4.5.1: Prune-Pending).
+            if matches!(name, Some("JOIN" | "PRUNEP")) {
+                joins.insert((source.parse().ok(), group));
+            }
+        }
+    }
+    joins
 }
 
 /// RPs with a way to them, from FRR's `show ip pim rp-info json`: `{rp: [{outboundInterface, iAmRP, ...}]}`.
@@ -192,6 +325,39 @@ mod tests {
         assert_eq!(frr_pim_neighbors(PIM), expected);
     }
 
+    // Recorded from FRR 8.4.4 at a PE, shortened.
+    const SOURCES: &str = r#"{"tun-t1":{"name":"tun-t1","239.1.1.1":{"group":"239.1.1.1","sources":[
+        {"source":"*","timer":"--:--","forwarded":true,"uptime":"00:00:10"}]}}}"#;
+    const GROUPS: &str = r#"{"totalGroups":1,"watermarkLimit":0,"tun-t1":{"name":"tun-t1","state":"up","groups":[
+        {"group":"239.1.1.1","mode":"EXCLUDE","timer":"00:00:20","sourcesCount":1,"version":3,"uptime":"00:00:10"}]}}"#;
+    const SESSION: &str = r#"{"neighbors":{"10.255.0.1":[{"state":"Full\/-","nbrState":"Full\/-",
+        "upTime":"25.655s","address":"10.1.0.18","ifaceAddress":"10.1.0.18","ifaceName":"to-P1:10.1.0.17"}]}}"#;
+    const AGES: &str =
+        r#"{"lo":{},"to-P1":{"10.1.0.18":{"neighbor":"10.1.0.18","upTime":"00:00:26"}}}"#;
+
+    #[test]
+    fn what_people_are_shown_is_what_the_router_says() {
+        let membership = Membership {
+            interface: "tun-t1".to_owned(),
+            group: "239.1.1.1".to_owned(),
+            source: "*".to_owned(),
+            mode: "exclude".to_owned(),
+            since: "00:00:10".to_owned(),
+        };
+        assert_eq!(frr_memberships(SOURCES, GROUPS), [membership]);
+        let neighbor = |protocol, state: &str| Neighbor {
+            protocol,
+            interface: "to-P1".to_owned(),
+            neighbor: "10.1.0.18".to_owned(),
+            state: state.to_owned(),
+        };
+        assert_eq!(frr_ospf_neighbors(SESSION), [neighbor("OSPF", "Full/-")]);
+        assert_eq!(frr_pim_ages(AGES), [neighbor("PIM", "up 00:00:26")]);
+        let silence = "% connection refused";
+        assert!(frr_memberships(silence, silence).is_empty());
+        assert!(frr_ospf_neighbors(silence).is_empty() && frr_pim_ages(silence).is_empty());
+    }
+
     #[test]
     fn an_rp_without_a_way_to_it_is_none_unless_it_is_here() {
         assert_eq!(
@@ -216,6 +382,7 @@ mod tests {
             group: address("239.1.1.1"),
             incoming: Some("to-P".into()),
             outgoing: outgoing.iter().map(|s| (*s).to_owned()).collect(),
+            bytes: 0,
             packets: 1,
             wrong_if: 0,
         };

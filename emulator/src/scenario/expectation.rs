@@ -6,6 +6,7 @@
 
 use std::net::Ipv4Addr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Probability, Span};
@@ -14,7 +15,7 @@ use super::{Probability, Span};
 ///
 /// In the file: `[[expect]]` with `check = "fates"` and the check's own fields beside it.
 /// In JSON the fields stand below the check's name: `{"fates": {"task": "t", "at_least": 1}}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Expectation {
     /// Exact: the monitor's log of every counted probe of the task agrees with the taps, probe by probe:
@@ -27,7 +28,7 @@ pub enum Expectation {
         /// Only probes sent from then on, after the start of the run.
         #[serde(default)]
         from: Span,
-        /// Only probes sent before; None: all. Probes around a kill of the monitor are `log-lost-before-kill`'s.
+        /// Only probes sent before; left out: all. Probes around a kill of the monitor are `log-lost-before-kill`'s.
         #[serde(default)]
         until: Option<Span>,
     },
@@ -54,7 +55,7 @@ pub enum Expectation {
     PathInterval {
         /// Task name.
         task: String,
-        /// How far outside the true delay may lie, for what timestamps cost; None: not at all.
+        /// How far outside the true delay may lie, for what timestamps cost; left out: not at all.
         #[serde(default)]
         tolerance: Option<Span>,
     },
@@ -73,10 +74,10 @@ pub enum Expectation {
     LossRate {
         /// Task name.
         task: String,
-        /// Sender tunnel; None: every one.
+        /// Sender tunnel; left out: every one.
         #[serde(default)]
         sender: Option<String>,
-        /// Receiver tunnel; None: every one.
+        /// Receiver tunnel; left out: every one.
         #[serde(default)]
         receiver: Option<String>,
         /// Composed along the way, tunnels included.
@@ -96,10 +97,10 @@ pub enum Expectation {
     Delay {
         /// Task name.
         task: String,
-        /// Sender tunnel; None: every one.
+        /// Sender tunnel; left out: every one.
         #[serde(default)]
         sender: Option<String>,
-        /// Receiver tunnel; None: every one.
+        /// Receiver tunnel; left out: every one.
         #[serde(default)]
         receiver: Option<String>,
         /// Lower bound.
@@ -111,10 +112,10 @@ pub enum Expectation {
     LossBetween {
         /// Task name.
         task: String,
-        /// Sender tunnel; None: every one.
+        /// Sender tunnel; left out: every one.
         #[serde(default)]
         sender: Option<String>,
-        /// Receiver tunnel; None: every one.
+        /// Receiver tunnel; left out: every one.
         #[serde(default)]
         receiver: Option<String>,
         /// Send time, after the start of the run.
@@ -180,13 +181,13 @@ pub enum Expectation {
     ProbeCopies {
         /// Expanded tunnel name.
         tunnel: String,
-        /// Only those of this task; None: of all tasks.
+        /// Only those of this task; left out: of all tasks.
         #[serde(default)]
         task: Option<String>,
         /// Arrival time, after the start of the run.
         #[serde(default)]
         from: Span,
-        /// Arrival time, before; None: the end of the run.
+        /// Arrival time, before; left out: the end of the run.
         #[serde(default)]
         until: Option<Span>,
         /// Lower bound.
@@ -236,7 +237,7 @@ pub enum Expectation {
         group: Ipv4Addr,
         /// It is, or it is not.
         yes: bool,
-        /// Outgoing interface that is meant (`tun-b`); None: any.
+        /// Outgoing interface that is meant (`tun-b`); left out: any.
         #[serde(default)]
         to: Option<String>,
     },
@@ -244,6 +245,55 @@ pub enum Expectation {
     CustomerAdjacencies {
         /// MVPN.
         mvpn: String,
+    },
+    /// At every checkpoint the monitor knows of a watched MVPN what its routers say themselves: neighbours over the MDT,
+    /// and the routes that each was asked for over it.
+    ControlPlane {
+        /// MVPN.
+        mvpn: String,
+    },
+    /// One PE's VRF has another PE as a PIM neighbour over the MDT at the end, or has not: rogues and silent PEs.
+    MdtNeighbor {
+        /// MVPN.
+        mvpn: String,
+        /// The PE that is asked.
+        at: String,
+        /// The PE that it has as a neighbour, or not; a rogue too.
+        neighbor: String,
+        /// It has, or it has not.
+        yes: bool,
+    },
+    /// Packets of a customer's source that came to a PE in the backbone, by the default MDT or by a data MDT, as the
+    /// taps saw them.
+    MdtPackets {
+        /// Source name.
+        source: String,
+        /// PE that they came to.
+        pe: String,
+        /// By which.
+        mdt: MdtKind,
+        /// Arrival time, after the start of the run.
+        #[serde(default)]
+        from: Span,
+        /// Arrival time, before; left out: the end of the run.
+        #[serde(default)]
+        until: Option<Span>,
+        /// Lower bound.
+        at_least: u64,
+        /// Upper bound; 0 says silence.
+        #[serde(default)]
+        at_most: Option<u64>,
+    },
+    /// What the PEs did with a customer's stream, by their own log.
+    DataMdt {
+        /// Source name.
+        source: String,
+        /// How often its PE moved it to a data MDT.
+        moves: u64,
+        /// How often it came back to the default MDT.
+        returns: u64,
+        /// Exactly these PEs joined its data MDTs.
+        joined: Vec<String>,
     },
 }
 
@@ -280,6 +330,10 @@ impl Expectation {
             Self::LogLostBeforeKill { .. } => "log-lost-before-kill",
             Self::Forwarded { .. } => "forwarded",
             Self::CustomerAdjacencies { .. } => "customer-adjacencies",
+            Self::ControlPlane { .. } => "control-plane",
+            Self::MdtNeighbor { .. } => "mdt-neighbor",
+            Self::MdtPackets { .. } => "mdt-packets",
+            Self::DataMdt { .. } => "data-mdt",
         }
     }
 
@@ -310,13 +364,29 @@ impl Expectation {
             | Self::Overhead {}
             | Self::LogLostBeforeKill { .. }
             | Self::Forwarded { .. }
-            | Self::CustomerAdjacencies { .. } => None,
+            | Self::CustomerAdjacencies { .. }
+            | Self::ControlPlane { .. }
+            | Self::MdtNeighbor { .. }
+            | Self::MdtPackets { .. }
+            | Self::DataMdt { .. } => None,
         }
     }
 }
 
+/// Which of an MVPN's trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MdtKind {
+    /// The default MDT.
+    Default,
+    /// Any group of its pool.
+    Data,
+}
+
 /// Why the truth says a packet was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossCause {
     /// Netem's configured loss on a link or tunnel.

@@ -2,12 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Rate, Span};
 
 /// What the monitor is told: everything here goes to `vmscope` by its public interfaces only.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Monitor {
     /// Round-trip measurement of each tunnel, this often.
@@ -18,10 +19,13 @@ pub struct Monitor {
     /// Passive measurement of customer traffic arriving by these tunnels.
     #[serde(rename = "passive")]
     pub passives: Vec<Passive>,
+    /// MVPNs whose control plane is listened to, from the start of the run.
+    #[serde(rename = "watch")]
+    pub watches: Vec<Watch>,
 }
 
 /// A probing task: N senders, M receivers, one group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// Name.
@@ -57,11 +61,13 @@ pub struct Task {
     pub poisson: bool,
     /// TTL of the inner packet.
     #[serde(default = "default_ttl")]
+    #[schemars(range(min = 1))]
     pub ttl: u8,
-    /// Started this long after the start of the run; None, written `"event"`: only by a timeline event.
+    /// Started this long after the start of the run; `"event"`: only when the timeline says so.
     #[serde(default = "at_once", with = "start_text")]
+    #[schemars(with = "super::schema::Start")]
     pub start: Option<Span>,
-    /// Stopped then; None: `loss_timeout` plus one second before the end of the run.
+    /// Stopped then; left out: `loss_timeout` plus one second before the end of the run.
     #[serde(default)]
     pub stop: Option<Span>,
 }
@@ -117,11 +123,21 @@ fn at_once() -> Option<Span> {
 }
 
 /// Passive measurement of a customer's traffic.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Passive {
     /// The MVPN whose default MDT is joined.
     pub mvpn: String,
     /// Tunnel names.
+    pub tunnels: Vec<String>,
+}
+
+/// Listening to an MVPN's control plane: who is in it, by what its PEs tell each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// The MVPN whose default MDT is joined.
+    pub mvpn: String,
+    /// Tunnel names; one hears everything.
     pub tunnels: Vec<String>,
 }

@@ -49,6 +49,12 @@ impl Mvpn {
             .collect()
     }
 
+    /// Every PE that ever has a VRF of this MVPN: its own, by name, then the rogues, in the file's order.
+    pub fn pes_and_rogues(&self) -> impl Iterator<Item = &str> {
+        let rogues = self.rogues.iter().map(String::as_str);
+        self.pes().into_iter().chain(rogues)
+    }
+
     /// The PE whose VRF is the customer's RP.
     pub fn rp_pe(&self) -> Option<&str> {
         self.customer_rp
@@ -155,6 +161,13 @@ impl Scenario {
             let (pe, _) = mvpn.sites.iter().find(|(_, site)| *site == ce)?;
             Some((name.as_str(), pe.as_str()))
         })
+    }
+
+    /// The MVPN of a customer's node: a CE, or a host behind one.
+    pub fn mvpn_of(&self, node: &str) -> Option<&str> {
+        let own = self.site_of_ce(node);
+        let behind = || self.neighbors(node).find_map(|peer| self.site_of_ce(peer));
+        own.or_else(behind).map(|(mvpn, _)| mvpn)
     }
 
     /// Neighbours of a node, in the order of the links.

@@ -1,5 +1,6 @@
 //! What happens during the run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Impairment, Span};
@@ -8,7 +9,7 @@ use super::{Impairment, Span};
 ///
 /// In the file: `[[at]]` with `time = …`, `do = "link-down"` and the action's own fields beside them.
 /// In JSON the fields stand below the action's name: `{"time": "5s", "do": {"link-down": {"link": "A-B"}}}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// When, after the start of the run.
@@ -19,14 +20,14 @@ pub struct Event {
 }
 
 /// What can happen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
     /// Replaces a link's impairment.
     ImpairLink {
         /// The link, as its `ends` say.
         link: String,
-        /// Only towards this node; None: both directions.
+        /// Only towards this node; left out: both directions.
         #[serde(default)]
         to: Option<String>,
         /// What it becomes; `{}` clears it.
@@ -71,6 +72,8 @@ pub enum Action {
         #[serde(default)]
         back: bool,
     },
+    /// What the monitor says of the MVPNs that it watches, and what their routers say themselves, written down at once.
+    Checkpoint {},
     /// Router's end built, tunnel added to the monitor.
     TunnelAdd {
         /// Expanded tunnel name; declared with `present = false`, or dropped before.
@@ -105,6 +108,35 @@ pub enum Action {
         /// Expanded tunnel name.
         tunnel: String,
     },
+    /// A PE that does not belong to an MVPN joins its default MDT and speaks the customer's PIM there.
+    RogueJoin {
+        /// MVPN name.
+        mvpn: String,
+        /// One of its `rogues`.
+        pe: String,
+    },
+    /// The rogue is gone, without a goodbye: its neighbours miss it when their hold times have passed.
+    RogueLeave {
+        /// MVPN name.
+        mvpn: String,
+        /// One of its `rogues`.
+        pe: String,
+    },
+    /// A PE's VRF sends nothing into the MVPN's MDTs any more: no PIM, no announcement, no packet. It goes on
+    /// receiving, and the backbone does not notice.
+    PeSilent {
+        /// MVPN name.
+        mvpn: String,
+        /// A PE of it.
+        pe: String,
+    },
+    /// It sends again.
+    PeSpeaks {
+        /// MVPN name.
+        mvpn: String,
+        /// A PE of it.
+        pe: String,
+    },
 }
 
 impl Action {
@@ -120,12 +152,17 @@ impl Action {
             Self::MonitorKill {} => "monitor-kill",
             Self::MonitorRestart {} => "monitor-restart",
             Self::ClockStep { .. } => "clock-step",
+            Self::Checkpoint {} => "checkpoint",
             Self::TunnelAdd { .. } => "tunnel-add",
             Self::TunnelDrop { .. } => "tunnel-drop",
             Self::TaskStart { .. } => "task-start",
             Self::TaskStop { .. } => "task-stop",
             Self::PeStart { .. } => "pe-start",
             Self::PeStop { .. } => "pe-stop",
+            Self::RogueJoin { .. } => "rogue-join",
+            Self::RogueLeave { .. } => "rogue-leave",
+            Self::PeSilent { .. } => "pe-silent",
+            Self::PeSpeaks { .. } => "pe-speaks",
         }
     }
 }

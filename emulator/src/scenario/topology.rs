@@ -3,12 +3,15 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Impairment, Span};
+use super::{Bitrate, Groups, Impairment, Span};
 
 /// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Provider router, no VRFs.
@@ -24,7 +27,7 @@ pub enum Role {
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
     /// What it is.
@@ -32,7 +35,7 @@ pub struct Node {
 }
 
 /// Which daemons route the backbone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Suite {
     /// FRR: zebra, ospfd, pimd.
@@ -43,12 +46,12 @@ pub enum Suite {
 }
 
 /// The backbone's routing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backbone {
     /// PIM implementation of all P and PE routers.
     pub routers: Suite,
-    /// The node that is RP for 239.0.0.0/8 and 224.1.0.0/16 (static). None: SSM only.
+    /// The node that is RP for 239.0.0.0/8 and 224.1.0.0/16 (static). Left out: SSM only.
     pub rp: Option<String>,
     /// OSPF hello interval (dead is four times it).
     pub ospf_hello: Span,
@@ -74,10 +77,11 @@ impl Default for Backbone {
 }
 
 /// A point-to-point link. Its impairments can differ by direction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// The two nodes, `"PE1-P"`.
+    #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9]{0,9}-[A-Za-z][A-Za-z0-9]{0,9}$"))]
     pub ends: String,
     /// Impairment of both directions.
     #[serde(default)]
@@ -91,7 +95,7 @@ pub struct Link {
 }
 
 /// A multicast VPN.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mvpn {
     /// Backbone group of the default MDT; in 232.0.0.0/8 the MDT is SSM.
@@ -102,13 +106,57 @@ pub struct Mvpn {
     /// PEs that have the VRF, and so a leg of the MDT, but no CE: sites of a large MVPN that no check looks into.
     #[serde(default)]
     pub sites_without_ce: Vec<String>,
-    /// The PE whose VRF is the customer's RP; None: the first PE by name.
+    /// The PE whose VRF is the customer's RP; left out: the first PE by name.
     #[serde(default)]
     pub customer_rp: Option<String>,
+    /// Streams above a threshold go over trees of their own; left out: everything goes over the default MDT.
+    #[serde(default)]
+    pub data_mdt: Option<DataMdt>,
+    /// PEs that do not belong to it, and join its default MDT when a `rogue-join` event says so.
+    #[serde(default)]
+    pub rogues: Vec<String>,
+}
+
+/// Data MDTs (RFC 6037 sections 6 and 7). They shape no topology: the plan does not depend on them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataMdt {
+    /// Backbone groups for all PEs of the MVPN: single ones and prefixes.
+    pub pool: Vec<Groups>,
+    /// A customer's stream (S,G) above this goes over a data MDT; of its IP packets, measured once a second.
+    pub threshold: Bitrate,
+    /// From the first announcement to sending over the data MDT (MDT_DATA_DELAY).
+    #[serde(default = "data_delay")]
+    pub delay: Span,
+    /// After the last announcement a receiving PE leaves the data MDT (MDT_DATA_TIMEOUT).
+    #[serde(default = "data_timeout")]
+    pub timeout: Span,
+    /// So long below the threshold, and the stream goes back to the default MDT (MDT_DATA_HOLDDOWN).
+    #[serde(default = "data_holddown")]
+    pub holddown: Span,
+    /// From one announcement to the next (MDT_INTERVAL).
+    #[serde(default = "announcement_interval")]
+    pub interval: Span,
+}
+
+fn data_delay() -> Span {
+    Span::seconds(3)
+}
+
+fn data_timeout() -> Span {
+    Span::seconds(180)
+}
+
+fn data_holddown() -> Span {
+    Span::seconds(60)
+}
+
+fn announcement_interval() -> Span {
+    Span::seconds(60)
 }
 
 /// The router's end of one or more parallel monitor tunnels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tunnel {
     /// Name; with `parallel = n` the names are `name1` … `namen`.
@@ -120,6 +168,7 @@ pub struct Tunnel {
     pub parallel: Option<u32>,
     /// IGMP version of the router's tunnel interface and of the monitor on it.
     #[serde(default = "default_igmp")]
+    #[schemars(range(min = 2, max = 3))]
     pub igmp: u8,
     /// GRE key (RFC 2890), both ends.
     #[serde(default)]

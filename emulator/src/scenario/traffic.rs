@@ -2,12 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Rate, Span};
 
 /// A multicast source: RTP over UDP, as `emulator::traffic` emits it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Name, unique among sources.
@@ -24,7 +25,7 @@ pub struct Source {
     /// From, after the start of the run.
     #[serde(default)]
     pub start: Span,
-    /// Until; None: the end of the run.
+    /// Until; left out: the end of the run.
     #[serde(default)]
     pub stop: Option<Span>,
 }
@@ -34,7 +35,7 @@ fn default_size() -> u16 {
 }
 
 /// A multicast receiver: a real socket that joined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receiver {
     /// Name, unique among receivers.
@@ -43,13 +44,13 @@ pub struct Receiver {
     pub at: String,
     /// Group joined.
     pub group: Ipv4Addr,
-    /// Name of the source whose address is joined, (S,G); None: (*,G).
+    /// Name of the source whose address is joined, (S,G); left out: (*,G).
     #[serde(default)]
     pub source: Option<String>,
     /// From, after the start of the run.
     #[serde(default)]
     pub start: Span,
-    /// Until; None: the end of the run.
+    /// Until; left out: the end of the run.
     #[serde(default)]
     pub stop: Option<Span>,
 }

@@ -2,6 +2,7 @@
 //!
 //! Every rule names the culprit's place in the file and a remedy. All problems of a file are found in one go.
 
+mod data_mdts;
 mod expectations;
 mod impairments;
 mod monitor;
@@ -24,6 +25,7 @@ pub(super) fn problems(scenario: &Scenario, places: &Places<'_>) -> Vec<Problem>
     checker.header();
     checker.topology();
     checker.mvpns();
+    checker.data_mdts();
     checker.impairments();
     checker.traffic();
     checker.monitor();

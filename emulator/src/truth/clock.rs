@@ -94,14 +94,21 @@ pub enum ClockError {
     Empty,
     /// A stamp lies outside of every epoch.
     #[error(
-        "placing the tap's record {record}: its wall clock stamp {realtime_ns} ns fits none of the recorded clock epochs; the lab's clock was stepped by something that is not in the timeline"
+        "placing the tap's record {record}: its wall clock stamp {realtime_ns} ns{} fits none of the recorded clock epochs; the lab's clock was stepped by something that is not in the timeline",
+        after(*.before_ns)
     )]
     Unplaced {
         /// Number of the record.
         record: usize,
         /// Its stamp.
         realtime_ns: u64,
+        /// The latest stamp before it; None: it is the first.
+        before_ns: Option<u64>,
     },
+}
+
+fn after(before_ns: Option<u64>) -> String {
+    before_ns.map_or_else(String::new, |ns| format!(", after {ns} ns,"))
 }
 
 /// A stretch with one offset, between two steps.
@@ -120,7 +127,9 @@ pub struct Converter {
     end_ns: i128,
     current: usize,
     last_ns: Option<i128>,
+    latest_stamp_ns: Option<u64>,
     record: usize,
+    is_lenient: bool,
 }
 
 impl Converter {
@@ -155,26 +164,42 @@ impl Converter {
             end_ns,
             current: 0,
             last_ns: None,
+            latest_stamp_ns: None,
             record: 0,
+            is_lenient: false,
         })
+    }
+
+    /// For a lab that is not judged: in real time a clock that the host emulates may leap for a moment, and such a stamp is
+    /// taken as it is.
+    pub fn lenient(self, is_lenient: bool) -> Self {
+        Self { is_lenient, ..self }
     }
 
     /// The stamp of the next record, as CLOCK_MONOTONIC.
     pub fn convert(&mut self, realtime_ns: u64) -> Result<u64, ClockError> {
         let record = self.record;
         self.record += 1;
+        let before_ns = self.latest_stamp_ns;
+        self.latest_stamp_ns = before_ns.max(Some(realtime_ns));
         let found = (self.current..self.stretches.len())
             .filter_map(|at| self.fits(at, i128::from(realtime_ns)).map(|ns| (at, ns)))
             .min_by_key(|(at, ns)| (self.last_ns.map_or(0, |last| (ns - last).abs()), *at));
-        let (at, ns) = found.ok_or(ClockError::Unplaced {
+        let as_it_is = || {
+            let ns = i128::from(realtime_ns) - self.stretches[self.current].offset_ns;
+            (self.is_lenient && ns >= 0).then_some((self.current, ns))
+        };
+        let (at, ns) = found.or_else(as_it_is).ok_or(ClockError::Unplaced {
             record,
             realtime_ns,
+            before_ns,
         })?;
         self.current = at;
         self.last_ns = Some(self.last_ns.map_or(ns, |last| last.max(ns)));
         u64::try_from(ns).map_err(|_| ClockError::Unplaced {
             record,
             realtime_ns,
+            before_ns,
         })
     }
 
@@ -195,6 +220,34 @@ impl Converter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leap_is_an_error_where_it_matters_and_taken_as_it_is_elsewhere() {
+        let log = ClockLog {
+            epochs: vec![Epoch {
+                at_monotonic_ns: 1_000_000_000,
+                realtime_minus_monotonic_ns: 1_000,
+            }],
+        };
+        let stamps = [2_000_001_000, 5_000_001_000, 2_100_001_000];
+        let convert = |is_lenient| {
+            let mut converter = Converter::new(&log).unwrap().lenient(is_lenient);
+            stamps.map(|stamp| converter.convert(stamp))
+        };
+        assert_eq!(
+            convert(true),
+            [Ok(2_000_000_000), Ok(5_000_000_000), Ok(2_100_000_000)]
+        );
+        let strict = convert(false);
+        assert!(strict[1].is_ok() && strict[2].is_err());
+        assert!(
+            strict[2]
+                .as_ref()
+                .unwrap_err()
+                .to_string()
+                .contains("after 5000001000 ns,")
+        );
+    }
 
     const HOUR: i64 = 3_600_000_000_000;
     const SECOND: u64 = 1_000_000_000;

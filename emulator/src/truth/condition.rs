@@ -163,7 +163,12 @@ impl Conditions {
             | Action::TaskStart { .. }
             | Action::TaskStop { .. }
             | Action::PeStart { .. }
-            | Action::PeStop { .. } => {}
+            | Action::PeStop { .. }
+            | Action::RogueJoin { .. }
+            | Action::RogueLeave { .. }
+            | Action::PeSilent { .. }
+            | Action::PeSpeaks { .. }
+            | Action::Checkpoint {} => {}
         }
     }
 
@@ -212,9 +217,14 @@ impl Conditions {
 
     /// The node was possibly down then.
     pub fn is_node_down(&self, node: &str, ns: u64) -> bool {
-        self.nodes
-            .get(node)
-            .is_some_and(|outages| outages.iter().any(|outage| outage.holds(ns)))
+        self.node_outages(node)
+            .iter()
+            .any(|outage| outage.holds(ns))
+    }
+
+    /// When the node was possibly down.
+    pub fn node_outages(&self, node: &str) -> &[Outage] {
+        self.nodes.get(node).map_or(&[], Vec::as_slice)
     }
 
     /// The shortest that a frame which entered then may stay on this lane.
@@ -259,7 +269,8 @@ impl Conditions {
 }
 
 impl Outage {
-    fn holds(self, ns: u64) -> bool {
+    /// Then it possibly held.
+    pub fn holds(self, ns: u64) -> bool {
         (self.began_ns..=self.ended_ns).contains(&ns)
     }
 }

@@ -118,7 +118,8 @@ impl Crossings {
         lanes: &Lanes,
         conditions: &Conditions,
     ) -> Result<Self, TruthError> {
-        let mut clock = Converter::new(&observation.clock)?;
+        let clock = Converter::new(&observation.clock)?;
+        let mut clock = clock.lenient(observation.tap_summary.is_excerpt);
         let mut pairing = Pairing::new(lanes, conditions);
         for record in RecordReader::new(observation.taps)? {
             let record = record?;

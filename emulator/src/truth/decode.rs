@@ -128,7 +128,7 @@ pub struct Decoded {
     pub tunnel: Option<Gre>,
     /// PIM Register around it.
     pub register: Option<Head>,
-    /// GRE to a group: a default MDT.
+    /// GRE to a group: a default MDT, or a data MDT.
     pub mdt: Option<Gre>,
     /// The innermost IPv4 header.
     pub ip: Option<Head>,

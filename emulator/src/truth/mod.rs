@@ -41,9 +41,9 @@ pub use error::TruthError;
 pub use fate::{Fate, Pair, Parts, ProbeTruth, Sent};
 pub use lane::{Lane, Lanes};
 pub use observation::{Files, Observation, TapSummary, file};
-pub use tap::{Capture, SNAP_BYTES, TapError, Taps, snap_bytes};
+pub use tap::{Capture, SNAP_BYTES, TapError, Taps, WHOLE_FRAME_BYTES, snap_bytes};
 pub use timeline::{Done, Timeline};
-pub use view::{CustomerArrival, CustomerSide, MonitorFrame};
+pub use view::{CustomerArrival, CustomerSide, MdtArrival, MonitorFrame};
 
 use self::{
     condition::Conditions,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{TruthError, clock::ClockLog, counters::Counters, timeline::Timeline};
-use crate::{plan::Plan, scenario::Scenario, traffic::TrafficLog};
+use crate::{mdt::MdtLog, plan::Plan, scenario::Scenario, traffic::TrafficLog};
 
 /// Names of the files in an observation.
 pub mod file {
@@ -27,6 +27,8 @@ pub mod file {
     pub const TIMELINE: &str = "timeline.json";
     /// Customer traffic ([`crate::traffic::TrafficLog`]).
     pub const TRAFFIC: &str = "traffic.json";
+    /// What the PEs did with their data MDTs ([`crate::mdt::MdtLog`]); only where an MVPN has some.
+    pub const MDTS: &str = "mdts.json";
     /// The monitor's configuration.
     pub const MONITOR_CONFIG: &str = "monitor/config.toml";
     /// The monitor's database, checkpointed.
@@ -55,6 +57,9 @@ pub struct TapSummary {
     pub started_ns: u64,
     /// Until here. Both enclose every snapshot of the counters.
     pub stopped_ns: u64,
+    /// Of a lab that lives on: the newest records of a capture that goes on.
+    #[serde(default)]
+    pub is_excerpt: bool,
 }
 
 /// The typed view of an observation. The capture is borrowed: it is large.
@@ -76,6 +81,8 @@ pub struct Observation<'a> {
     pub timeline: Timeline,
     /// Customer traffic.
     pub traffic: TrafficLog,
+    /// What the PEs did with their data MDTs.
+    pub mdts: MdtLog,
 }
 
 impl<'a> Observation<'a> {
@@ -90,6 +97,10 @@ impl<'a> Observation<'a> {
             counters: json(files, file::COUNTERS)?,
             timeline: json(files, file::TIMELINE)?,
             traffic: json(files, file::TRAFFIC)?,
+            mdts: match files.contains_key(file::MDTS) {
+                true => json(files, file::MDTS)?,
+                false => MdtLog::default(),
+            },
         })
     }
 }

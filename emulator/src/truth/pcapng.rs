@@ -63,13 +63,15 @@ pub fn export(taps: &[u8], plan: &Plan) -> Result<BTreeMap<String, Vec<u8>>, Exp
         .collect())
 }
 
-struct WireFile {
+/// The capture of one wire, as it grows.
+pub struct WireFile {
     name: String,
     writer: PcapNgWriter<Vec<u8>>,
 }
 
 impl WireFile {
-    fn new(wire: u16, lanes: &Lanes) -> Result<Self, ExportError> {
+    /// Begins with the description of both ends.
+    pub fn new(wire: u16, lanes: &Lanes) -> Result<Self, ExportError> {
         let name = lanes
             .wire(Lane {
                 wire,
@@ -100,7 +102,13 @@ impl WireFile {
         Ok(this)
     }
 
-    fn write(&mut self, record: &Record<'_>) -> Result<(), ExportError> {
+    /// Takes what was written since this was asked last.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self.writer.get_mut())
+    }
+
+    /// Appends a frame.
+    pub fn write(&mut self, record: &Record<'_>) -> Result<(), ExportError> {
         let (flags, comment) = match record.direction {
             Direction::Entered => (OUTBOUND, "entered the wire"),
             Direction::Left => (INBOUND, "left the wire"),

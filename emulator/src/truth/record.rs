@@ -81,49 +81,77 @@ pub enum RecordError {
 /// Builds `taps.bin` in memory.
 #[derive(Debug, Clone)]
 pub struct RecordWriter {
-    bytes: Vec<u8>,
+    snap_bytes: u16,
+    limit_bytes: usize,
+    older: Vec<u8>,
+    newer: Vec<u8>,
+    older_records: u64,
+    newer_records: u64,
     records: u64,
 }
 
 impl RecordWriter {
     /// An empty capture with this snap length in its header.
     pub fn new(snap_bytes: u16) -> Self {
-        let mut bytes = Vec::with_capacity(1 << 20);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&snap_bytes.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        Self { bytes, records: 0 }
+        Self::newest(snap_bytes, usize::MAX)
+    }
+
+    /// One that keeps the newest records only: at least half, and at most all, of so many bytes.
+    pub fn newest(snap_bytes: u16, limit_bytes: usize) -> Self {
+        Self {
+            snap_bytes,
+            limit_bytes,
+            older: Vec::new(),
+            newer: Vec::with_capacity(1 << 20),
+            older_records: 0,
+            newer_records: 0,
+            records: 0,
+        }
     }
 
     /// Appends a record.
     pub fn push(&mut self, record: &Record<'_>) {
+        if self.newer.len() >= self.limit_bytes / 2 {
+            std::mem::swap(&mut self.older, &mut self.newer);
+            self.newer.clear();
+            (self.older_records, self.newer_records) = (self.newer_records, 0);
+        }
         let captured = u16::try_from(record.frame.len()).unwrap_or(u16::MAX);
-        self.bytes
-            .extend_from_slice(&record.realtime_ns.to_le_bytes());
-        self.bytes
-            .extend_from_slice(&record.tap.number().to_le_bytes());
-        self.bytes
-            .extend_from_slice(&record.original_bytes.to_le_bytes());
-        self.bytes.extend_from_slice(&captured.to_le_bytes());
-        self.bytes.push(match record.direction {
+        let bytes = &mut self.newer;
+        bytes.extend_from_slice(&record.realtime_ns.to_le_bytes());
+        bytes.extend_from_slice(&record.tap.number().to_le_bytes());
+        bytes.extend_from_slice(&record.original_bytes.to_le_bytes());
+        bytes.extend_from_slice(&captured.to_le_bytes());
+        bytes.push(match record.direction {
             Direction::Entered => 0,
             Direction::Left => 1,
         });
-        self.bytes.push(0);
-        self.bytes
-            .extend_from_slice(&record.frame[..usize::from(captured)]);
+        bytes.push(0);
+        bytes.extend_from_slice(&record.frame[..usize::from(captured)]);
+        self.newer_records += 1;
         self.records += 1;
     }
 
-    /// Records so far.
+    /// Records ever appended.
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// The finished file.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Records that are kept.
+    pub fn kept(&self) -> u64 {
+        self.older_records + self.newer_records
+    }
+
+    /// The file of what is kept.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.older.len() + self.newer.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.snap_bytes.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.older);
+        bytes.extend_from_slice(&self.newer);
+        bytes
     }
 }
 
@@ -243,7 +271,7 @@ mod tests {
             frame: &[1, 2, 3],
         });
         assert_eq!(writer.records(), 2);
-        writer.into_bytes()
+        writer.to_bytes()
     }
 
     #[test]
@@ -264,6 +292,35 @@ mod tests {
         assert!(!records[0].is_complete());
         assert_eq!(records[1].frame, [1, 2, 3]);
         assert!(records[1].is_complete());
+    }
+
+    #[test]
+    fn the_newest_records_are_kept() {
+        let mut writer = RecordWriter::newest(64, 2_000);
+        for stamp in 0..1_000 {
+            writer.push(&Record {
+                realtime_ns: stamp,
+                tap: Tap::from_number(0),
+                direction: Direction::Entered,
+                original_bytes: 10,
+                frame: &[0; 10],
+            });
+            let bytes = writer.to_bytes();
+            let kept: Vec<u64> = RecordReader::new(&bytes)
+                .unwrap()
+                .map(|record| record.unwrap().realtime_ns)
+                .collect();
+            assert_eq!(kept.len() as u64, writer.kept());
+            assert!(bytes.len() <= 2_100, "{}", bytes.len());
+            assert!(
+                kept.len() as u64 > stamp.min(37),
+                "{} of {stamp}",
+                kept.len()
+            );
+            assert_eq!(kept.last(), Some(&stamp));
+            assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1));
+        }
+        assert_eq!(writer.records(), 1_000);
     }
 
     #[test]

@@ -22,14 +22,14 @@ use super::{
     lane::Tap,
     observation::TapSummary,
     record::{Direction, Record, RecordWriter},
-    ring::{Ring, RingFrame},
+    ring::{Ring, RingFrame, RingStatistics},
 };
 use crate::scenario::{Action, Scenario};
 
 /// Enough for every header and the whole of an ordinary probe in all its wrappings.
 pub const SNAP_BYTES: u16 = 256;
 /// Any frame as a whole.
-const WHOLE_FRAME_BYTES: u16 = 2048;
+pub const WHOLE_FRAME_BYTES: u16 = 2048;
 /// How often the end is waited for before the ring counts as stuck; each wait is longer than a block's retirement.
 const LAST_WAITS: u32 = 50;
 const LAST_WAIT_MS: u16 = 400;
@@ -104,8 +104,18 @@ pub struct Capture {
 /// The running tap.
 #[derive(Debug)]
 pub struct Taps {
-    stop: Arc<EventFd>,
+    wake: Arc<EventFd>,
+    questions: mpsc::Sender<Question>,
     thread: JoinHandle<Result<Capture, TapError>>,
+}
+
+/// What the thread may be asked; the event wakes it to hear.
+#[derive(Debug)]
+enum Question {
+    /// What has been captured so far.
+    SoFar(mpsc::SyncSender<Result<Capture, TapError>>),
+    /// To stop.
+    Stop,
 }
 
 impl Taps {
@@ -113,23 +123,35 @@ impl Taps {
     ///
     /// `snap_bytes`: as [`snap_bytes`] says.
     pub fn start(wire_room: OwnedFd, snap_bytes: u16) -> Result<Self, TapError> {
-        let stop = Arc::new(
-            EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(system("making an event"))?,
-        );
-        let heard = Arc::clone(&stop);
+        Self::keeping(wire_room, snap_bytes, usize::MAX)
+    }
+
+    /// The same for a lab that lives on: of the frames only the newest are kept, so many bytes of records.
+    pub fn keeping(
+        wire_room: OwnedFd,
+        snap_bytes: u16,
+        limit_bytes: usize,
+    ) -> Result<Self, TapError> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = Arc::new(EventFd::from_flags(flags).map_err(system("making an event"))?);
+        let heard = Arc::clone(&wake);
         let (tell, started) = mpsc::sync_channel(1);
+        let (questions, asked) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("taps".into())
-            .spawn(move || match Reader::open(&wire_room, snap_bytes) {
-                Ok(reader) => {
-                    // The starter may be gone; then `stop` is never called and nobody waits.
-                    let _ = tell.send(());
-                    reader.run(&heard)
-                }
-                Err(error) => Err(error),
+            .spawn(move || {
+                let reader = Reader::open(&wire_room, snap_bytes, limit_bytes)?;
+                // The starter may be gone; then nobody asks, and nobody waits.
+                let _ = tell.send(());
+                drop(tell);
+                reader.run(&heard, &asked)
             })
             .map_err(system("starting the thread"))?;
-        let this = Self { stop, thread };
+        let this = Self {
+            wake,
+            questions,
+            thread,
+        };
         match started.recv() {
             Ok(()) => Ok(this),
             // The thread ended before it began: its result says why.
@@ -139,8 +161,22 @@ impl Taps {
 
     /// Stops capturing, reads what is left, and hands everything over.
     pub fn stop(self) -> Result<Capture, TapError> {
-        self.stop.write(1).map_err(system("stopping the thread"))?;
+        self.ask(Question::Stop)?;
         self.join()
+    }
+
+    /// What has been captured and is kept; capturing goes on.
+    pub fn so_far(&self) -> Result<Capture, TapError> {
+        let (tell, answer) = mpsc::sync_channel(1);
+        self.ask(Question::SoFar(tell))?;
+        answer.recv().map_err(|_| TapError::Panicked)?
+    }
+
+    fn ask(&self, question: Question) -> Result<(), TapError> {
+        // A thread that has ended hears nothing: what became of it is found when it is joined, or does not answer.
+        let _ = self.questions.send(question);
+        self.wake.write(1).map_err(system("waking the thread"))?;
+        Ok(())
     }
 
     fn join(self) -> Result<Capture, TapError> {
@@ -171,13 +207,13 @@ struct Keeper {
 }
 
 impl Reader {
-    fn open(wire_room: &OwnedFd, snap_bytes: u16) -> Result<Self, TapError> {
+    fn open(wire_room: &OwnedFd, snap_bytes: u16, limit_bytes: usize) -> Result<Self, TapError> {
         setns(wire_room, CloneFlags::CLONE_NEWNET).map_err(system("entering the wire room"))?;
         let taps = taps_by_ifindex().map_err(system("listing the wire room's devices"))?;
         let ring = Ring::open(snap_bytes).map_err(system("opening a packet socket with a ring"))?;
         let kept = Keeper {
             taps,
-            writer: RecordWriter::new(snap_bytes),
+            writer: RecordWriter::newest(snap_bytes, limit_bytes),
             foreign: 0,
         };
         Ok(Self {
@@ -188,59 +224,94 @@ impl Reader {
         })
     }
 
-    fn run(mut self, stop: &EventFd) -> Result<Capture, TapError> {
+    fn run(
+        mut self,
+        wake: &EventFd,
+        questions: &mpsc::Receiver<Question>,
+    ) -> Result<Capture, TapError> {
         loop {
             let mut fds = [
                 PollFd::new(self.ring.as_fd(), PollFlags::POLLIN),
-                PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+                PollFd::new(wake.as_fd(), PollFlags::POLLIN),
             ];
             wait(&mut fds, PollTimeout::NONE)?;
-            let stopped = fds[1].any().unwrap_or(false);
-            self.ring.drain(&mut |frame| self.kept.keep(&frame));
-            if stopped {
-                return self.finish();
+            // Reading only resets the event; the questions themselves are looked for below.
+            let _ = wake.read();
+            self.drain();
+            while let Ok(question) = questions.try_recv() {
+                match question {
+                    Question::Stop => return self.finish(),
+                    // Whoever asked may have gone.
+                    Question::SoFar(tell) => drop(tell.send(self.so_far())),
+                }
             }
         }
     }
 
-    /// The last block is handed over when its time is up: wait until all that the kernel counted has come.
-    fn finish(mut self) -> Result<Capture, TapError> {
-        let stopped_ns = monotonic_ns();
-        self.ring
-            .close_filter()
-            .map_err(system("closing the filter"))?;
+    fn drain(&mut self) {
+        let kept = &mut self.kept;
+        self.ring.drain(&mut |frame| kept.keep(&frame));
+    }
+
+    /// The last block is handed over when its time is up: waits until all that the kernel has counted has come. Returns
+    /// what it has counted.
+    fn catch_up(&mut self) -> Result<RingStatistics, TapError> {
         let counted = self
             .ring
             .statistics()
             .map_err(system("reading the socket's statistics"))?;
         for _ in 0..LAST_WAITS {
-            let read = self.kept.writer.records() + self.kept.foreign;
-            if read + counted.drops >= counted.packets {
-                let summary = TapSummary {
-                    kernel_drops: counted.drops,
-                    records: self.kept.writer.records(),
-                    snap_bytes: self.snap_bytes,
-                    foreign: self.kept.foreign,
-                    started_ns: self.started_ns,
-                    stopped_ns,
-                };
-                return Ok(Capture {
-                    records: self.kept.writer.into_bytes(),
-                    summary,
-                });
+            if self.read() + counted.drops >= counted.packets {
+                return Ok(counted);
             }
             wait(
                 &mut [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)],
                 LAST_WAIT_MS.into(),
             )?;
-            self.ring.drain(&mut |frame| self.kept.keep(&frame));
+            self.drain();
         }
-        let read = self.kept.writer.records() + self.kept.foreign;
         Err(TapError::Stuck {
             counted: counted.packets,
-            read,
+            read: self.read(),
             drops: counted.drops,
         })
+    }
+
+    fn so_far(&mut self) -> Result<Capture, TapError> {
+        let stopped_ns = monotonic_ns();
+        let counted = self.catch_up()?;
+        let mut capture = self.capture(counted.drops, stopped_ns);
+        capture.summary.is_excerpt = true;
+        Ok(capture)
+    }
+
+    /// Frames that came out of the ring.
+    fn read(&self) -> u64 {
+        self.kept.writer.records() + self.kept.foreign
+    }
+
+    fn capture(&self, kernel_drops: u64, stopped_ns: u64) -> Capture {
+        Capture {
+            records: self.kept.writer.to_bytes(),
+            summary: TapSummary {
+                kernel_drops,
+                records: self.kept.writer.kept(),
+                snap_bytes: self.snap_bytes,
+                foreign: self.kept.foreign,
+                started_ns: self.started_ns,
+                stopped_ns,
+                is_excerpt: false,
+            },
+        }
+    }
+
+    fn finish(mut self) -> Result<Capture, TapError> {
+        let stopped_ns = monotonic_ns();
+        self.ring
+            .close_filter()
+            .map_err(system("closing the filter"))?;
+        let counted = self.catch_up()?;
+        Ok(self.capture(counted.drops, stopped_ns))
     }
 }
 

@@ -43,6 +43,19 @@ pub struct CustomerArrival {
     pub ns: u64,
 }
 
+/// A customer's packet that came to a router of the backbone by an MDT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MdtArrival {
+    /// Which.
+    pub id: CustomerId,
+    /// The router.
+    pub node: String,
+    /// The backbone group that it came by.
+    pub p_group: Ipv4Addr,
+    /// When.
+    pub ns: u64,
+}
+
 /// What was seen where customers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CustomerSide {
@@ -139,6 +152,26 @@ impl Truth {
                     .into_iter()
                     .flatten()
                     .map(move |(tunnel, ns)| CustomerArrival { id, tunnel, ns })
+            })
+            .collect()
+    }
+
+    /// Whole copies of a flow's packets that came over links of the backbone in GRE towards a group: at PEs, and at what
+    /// lies between them. Registers are not counted: they are on their way to the tree.
+    pub fn mdt_arrivals(&self, flow: u32) -> Vec<MdtArrival> {
+        let in_backbone = |lane: Lane| *self.lanes.kind(lane) == WireKind::Backbone;
+        let packets = self.journeys.flow(&self.crossings, flow);
+        packets
+            .filter(|(_, crossing)| in_backbone(crossing.lane))
+            .filter(|(_, crossing)| crossing.decoded.register.is_none())
+            .filter_map(|(id, crossing)| Some((id, crossing, crossing.decoded.mdt?)))
+            .flat_map(|(id, crossing, gre)| {
+                crossing.whole_exits().map(move |exit| MdtArrival {
+                    id,
+                    node: self.lanes.to(crossing.lane).to_owned(),
+                    p_group: gre.head.destination,
+                    ns: exit.ns,
+                })
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 
-use mvpnlab_emulator::place::{Files, Program, shell};
+use mvpnlab_emulator::place::{Files, Line, Pace, Program, shell};
 
 /// Finds a program for the guest's init.
 pub fn by_name(name: &str) -> Option<Box<dyn Program>> {
@@ -13,6 +13,7 @@ pub fn by_name(name: &str) -> Option<Box<dyn Program>> {
         shell::NAME => Some(Box::new(shell::Shell)),
         "echo" => Some(Box::new(Echo)),
         "idle" => Some(Box::new(Idle)),
+        "parrot" => Some(Box::new(Parrot)),
         "misbehave" => Some(Box::new(Misbehave { how: String::new() })),
         _ => None,
     }
@@ -28,6 +29,41 @@ impl Program for Echo {
 
     fn run(&mut self, job: &Files, _: &mut dyn FnMut(&str)) -> Result<Files, String> {
         Ok(job.clone())
+    }
+}
+
+/// Says what it hears, after a second; on `.` it fails.
+struct Parrot;
+
+impl Program for Parrot {
+    fn build(&mut self, _: &Files, _: &mut dyn FnMut(&str)) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn run(&mut self, _: &Files, _: &mut dyn FnMut(&str)) -> Result<Files, String> {
+        Err("parrots do not run".into())
+    }
+
+    fn live(&mut self, _: &Files, line: &Line) -> Result<(), String> {
+        line.log(line.pace().name());
+        loop {
+            let heard = line.receive();
+            if heard == b"." {
+                return Err("fell off its perch".into());
+            }
+            if !heard.is_empty() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            let mut rest = heard.as_slice();
+            while !rest.is_empty() {
+                rest = &rest[line.send(rest)..];
+                line.stand_still(true);
+            }
+            match line.pace() {
+                Pace::Virtual => line.stand_still(false),
+                Pace::Real => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
     }
 }
 

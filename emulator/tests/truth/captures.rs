@@ -9,8 +9,8 @@ use pcap_file::pcapng::{
 };
 
 use crate::{
-    fates::{TWO, send},
-    lab::{Lab, Perfect},
+    fates::send,
+    lab::{Lab, Perfect, TWO},
 };
 
 /// One line a block: the interfaces, then each packet's interface, time of day, length and comment.

@@ -6,8 +6,8 @@ use mvpnlab_emulator::{
 };
 
 use crate::{
-    fates::{TWO, pair, send, two},
-    lab::{Lab, MS, Nodes, Out, Perfect, SECOND, START, Send, Wires, out},
+    fates::{pair, send, two},
+    lab::{Lab, MS, Nodes, Out, Perfect, SECOND, START, Send, TWO, Wires, out},
 };
 
 /// Place and cause of each lost probe from a to the receiver, by sequence number; None: received.

@@ -6,9 +6,9 @@ use mvpnlab_emulator::{
 };
 
 use crate::{
-    fates::{TWO, send, two},
+    fates::{send, two},
     frames,
-    lab::{Lab, MS, Nodes, Out, Perfect, SECOND, START, Wires, out},
+    lab::{Lab, MS, Nodes, Out, Perfect, SECOND, START, TWO, Wires, out},
 };
 
 /// Many probes, with one rule for the wire from P to PE2.

@@ -4,38 +4,8 @@ use mvpnlab_emulator::truth::{Fate, Pair, ProbeTruth, Truth};
 
 use crate::{
     frames,
-    lab::{GROUP, Lab, MS, Perfect, SECOND, START, Send, Wires, out},
+    lab::{GROUP, Lab, MS, Perfect, SECOND, START, Send, TWO, Wires, out},
 };
-
-/// ```text
-///  MON --- P --- PE1
-///          +---- PE2
-/// ```
-pub const TWO: &str = r#"
-title = "Two PEs"
-duration = "10s"
-[nodes]
-MON = { role = "monitor" }
-P = { role = "p" }
-PE1 = { role = "pe" }
-PE2 = { role = "pe" }
-[[link]]
-ends = "MON-P"
-[[link]]
-ends = "PE1-P"
-[[link]]
-ends = "P-PE2"
-[[tunnel]]
-name = "a"
-at = "PE1"
-[[tunnel]]
-name = "b"
-at = "PE2"
-key = 5
-[[tunnel]]
-name = "c"
-at = "PE1"
-"#;
 
 /// With something at a place in the scenario's text.
 pub fn two(link: &str, extra: &str) -> Lab {

@@ -18,7 +18,7 @@ use mvpnlab_emulator::{
     },
 };
 
-use crate::{
+use super::{
     frames,
     walk::{Form, Walk},
 };
@@ -29,6 +29,56 @@ pub const SECOND: u64 = 1_000 * MS;
 pub const START: u64 = 100 * SECOND;
 const EPOCH: i64 = 1_767_225_600_000_000_000;
 pub const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 1, 1);
+
+/// ```text
+///  MON --- P --- PE1
+///          +---- PE2
+/// ```
+pub const TWO: &str = r#"
+title = "Two PEs"
+duration = "10s"
+[nodes]
+MON = { role = "monitor" }
+P = { role = "p" }
+PE1 = { role = "pe" }
+PE2 = { role = "pe" }
+[[link]]
+ends = "MON-P"
+[[link]]
+ends = "PE1-P"
+[[link]]
+ends = "P-PE2"
+[[tunnel]]
+name = "a"
+at = "PE1"
+[[tunnel]]
+name = "b"
+at = "PE2"
+key = 5
+[[tunnel]]
+name = "c"
+at = "PE1"
+"#;
+
+/// The two PEs, and customers of an MVPN behind them.
+pub fn two_with_customers() -> String {
+    let customers = r#"
+[[link]]
+ends = "CE1-PE1"
+[[link]]
+ends = "PE2-CE2"
+[mvpn.red]
+default_mdt = "239.1.1.1"
+sites = { PE1 = "CE1", PE2 = "CE2" }
+[[tunnel]]
+name = "a"
+"#;
+    let nodes = "CE1 = { role = \"ce\" }\nCE2 = { role = \"ce\" }\n[[link]]\nends = \"MON-P\"";
+    let text = TWO
+        .replacen("[[tunnel]]\nname = \"a\"\n", &customers[1..], 1)
+        .replace("[[link]]\nends = \"MON-P\"", nodes);
+    text.replace("[nodes]", "[backbone]\nrp = \"P\"\n[nodes]")
+}
 
 /// One copy leaving a wire.
 #[derive(Debug, Clone, Copy)]
@@ -326,7 +376,7 @@ impl Lab {
                 file::SCENARIO.into(),
                 to(serde_json::to_value(&self.scenario)),
             ),
-            (file::TAPS.into(), writer.into_bytes()),
+            (file::TAPS.into(), writer.to_bytes()),
             (file::TAP_SUMMARY.into(), to(serde_json::to_value(tap))),
             (file::CLOCK.into(), to(serde_json::to_value(self.clock()))),
             (file::COUNTERS.into(), to(serde_json::to_value(counters))),

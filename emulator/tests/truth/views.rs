@@ -8,31 +8,15 @@ use mvpnlab_emulator::{
 };
 
 use crate::{
-    fates::{TWO, pair, send},
+    fates::{pair, send},
     frames,
-    lab::{GROUP, Lab, Perfect, SECOND, START, out},
+    lab::{GROUP, Lab, Perfect, SECOND, START, TWO, out, two_with_customers},
 };
 
 const C_GROUP: Ipv4Addr = Ipv4Addr::new(225, 1, 1, 1);
 
-/// The two PEs, and customers of an MVPN behind them.
 fn with_customers() -> Lab {
-    let customers = r#"
-[[link]]
-ends = "CE1-PE1"
-[[link]]
-ends = "PE2-CE2"
-[mvpn.red]
-default_mdt = "239.1.1.1"
-sites = { PE1 = "CE1", PE2 = "CE2" }
-[[tunnel]]
-name = "a"
-"#;
-    let nodes = "CE1 = { role = \"ce\" }\nCE2 = { role = \"ce\" }\n[[link]]\nends = \"MON-P\"";
-    let text = TWO
-        .replacen("[[tunnel]]\nname = \"a\"\n", &customers[1..], 1)
-        .replace("[[link]]\nends = \"MON-P\"", nodes);
-    Lab::new(&text.replace("[nodes]", "[backbone]\nrp = \"P\"\n[nodes]"))
+    Lab::new(&two_with_customers())
 }
 
 fn customer(sequence: u32) -> Vec<u8> {
@@ -187,4 +171,32 @@ fn a_register_is_a_way_like_any_other() {
         (truth.place_name(loss.place).as_str(), loss.cause),
         ("PE2", Some(mvpnlab_emulator::scenario::LossCause::NoRoute))
     );
+}
+
+#[test]
+fn customers_packets_in_the_backbone_are_told_by_their_tree() {
+    let data_mdt = Ipv4Addr::new(239, 2, 1, 1);
+    let mut lab = with_customers();
+    let pe = Ipv4Addr::new(10, 2, 0, 2);
+    for (sequence, group) in [(0, GROUP), (1, data_mdt)] {
+        let mdt = frames::gre(pe, group, None, &customer(sequence));
+        let at = START + SECOND + u64::from(sequence);
+        lab.cross("P-PE2/PE2", at, &ethernet(&mdt), &[out(20_000)]);
+        // On its way to the tree, in a Register: not on the tree.
+        let register = frames::register(pe, [10, 255, 0, 1].into(), &mdt);
+        lab.cross("P-PE2/PE2", at, &ethernet(&register), &[out(20_000)]);
+        // Where there is no tree: at the customer's.
+        lab.cross(
+            "PE2-CE2/CE2",
+            at,
+            &ethernet(&customer(sequence)),
+            &[out(20_000)],
+        );
+    }
+    let arrivals = lab.truth().mdt_arrivals(3);
+    let told: Vec<_> = arrivals
+        .iter()
+        .map(|arrival| (arrival.id.sequence, arrival.node.as_str(), arrival.p_group))
+        .collect();
+    assert_eq!(told, [(0, "PE2", GROUP), (1, "PE2", data_mdt)]);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mvpnlab_emulator::{plan::TunnelPlan, truth::Lane};
 
-use crate::{
+use super::{
     frames,
     lab::{Deed, GROUP, Lab, Misnamed, Net},
 };

@@ -2,14 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, User, chown, fork};
+use nix::unistd::{ForkResult, User, chown, fork, pipe2};
 
 use super::super::shared_memory::Window;
 use super::system;
@@ -19,6 +21,8 @@ use super::system;
 pub fn become_init() -> Result<(), String> {
     let spaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWPID;
     unshare(spaces).map_err(|errno| format!("could not make namespaces for the lab: {errno}"))?;
+    let (parents_end, alive) =
+        pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("could not make a pipe: {errno}"))?;
     // SAFETY: no thread has been started, so the child may do anything.
     match unsafe { fork() } {
         Ok(ForkResult::Parent { child }) => {
@@ -26,8 +30,24 @@ pub fn become_init() -> Result<(), String> {
             let _ = waitpid(child, None);
             std::process::exit(0)
         }
-        Ok(ForkResult::Child) => furnish(),
+        Ok(ForkResult::Child) => {
+            drop(alive);
+            end_with_parent(&parents_end)?;
+            furnish()
+        }
         Err(errno) => Err(format!("could not start the lab's first process: {errno}")),
+    }
+}
+
+/// Process 1 cannot see its parent's number, and so not that it has died before the request was in place: a pipe, which
+/// only the parent holds open, can.
+fn end_with_parent(parents_end: &OwnedFd) -> Result<(), String> {
+    set_pdeathsig(Signal::SIGKILL)
+        .map_err(|errno| format!("could not ask to end with the first process: {errno}"))?;
+    let mut hung_up = [PollFd::new(parents_end.as_fd(), PollFlags::empty())];
+    match poll(&mut hung_up, PollTimeout::ZERO) {
+        Ok(0) => Ok(()),
+        _ => std::process::exit(0),
     }
 }
 
@@ -36,7 +56,6 @@ fn furnish() -> Result<(), String> {
         let what = what.to_owned();
         move |errno| format!("could not {what}: {errno}")
     };
-    set_pdeathsig(Signal::SIGKILL).map_err(failed("ask to end with the first process"))?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(failed("make the mounts private"))?;

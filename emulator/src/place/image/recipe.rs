@@ -61,6 +61,7 @@ pub const MODULES: &[&str] = &[
     "cls_basic",
     "act_mirred",
     "act_gact",
+    "act_pedit",
 ];
 
 /// Directories that must exist before anything is mounted.

@@ -1,7 +1,7 @@
 //! What must hold, and whether it could.
 
 use super::Checker;
-use crate::scenario::{Expectation, Span};
+use crate::scenario::{Action, Expectation, Span};
 
 impl Checker<'_> {
     pub(super) fn expectations(&mut self) {
@@ -58,6 +58,32 @@ impl Checker<'_> {
             Expectation::CustomerAdjacencies { mvpn } => {
                 self.known_mvpn(&at("mvpn"), mvpn);
             }
+            Expectation::ControlPlane { mvpn } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) {
+                    self.is_watched(&at("mvpn"), mvpn);
+                }
+            }
+            Expectation::MdtNeighbor {
+                mvpn,
+                at: pe,
+                neighbor,
+                yes: _,
+            } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) {
+                    self.pe_of(&at("at"), mvpn, pe);
+                    self.pe_of(&at("neighbor"), mvpn, neighbor);
+                }
+            }
+            Expectation::MdtPackets { source, pe, .. } => {
+                self.known_source(&at("source"), source);
+                self.pe_of_source(&at("source"), &at("pe"), source, &[pe]);
+            }
+            Expectation::DataMdt { source, joined, .. } => {
+                self.known_source(&at("source"), source);
+                let joined: Vec<&String> = joined.iter().collect();
+                self.pe_of_source(&at("source"), &at("joined"), source, &joined);
+                self.has_data_mdts(&at("source"), source);
+            }
             Expectation::LogLostBeforeKill { .. } => {
                 if !scenario.kills_monitor() {
                     let remedy = "add an event with `do = \"monitor-kill\"`";
@@ -100,6 +126,54 @@ impl Checker<'_> {
             .map(|s| s.name.as_str())
             .collect();
         self.known(path, "source", source, &names);
+    }
+
+    /// The source is a customer's, and these PEs are of its MVPN.
+    fn pe_of_source(&mut self, path: &str, pe_path: &str, source: &str, pes: &[&String]) {
+        let scenario = self.scenario;
+        let Some(source) = scenario.sources.iter().find(|s| s.name == source) else {
+            return;
+        };
+        match scenario.mvpn_of(&source.at) {
+            Some(mvpn) => pes.iter().for_each(|pe| self.pe_of(pe_path, mvpn, pe)),
+            None => {
+                let remedy = "name a source at a CE, or behind one";
+                self.wrong(path, format!("`{}` is in no MVPN", source.name), remedy);
+            }
+        }
+    }
+
+    fn has_data_mdts(&mut self, path: &str, source: &str) {
+        let scenario = self.scenario;
+        let source = scenario.sources.iter().find(|s| s.name == source);
+        let mvpn = source.and_then(|source| scenario.mvpn_of(&source.at));
+        if let Some(mvpn) = mvpn
+            && scenario
+                .mvpns
+                .get(mvpn)
+                .is_none_or(|m| m.data_mdt.is_none())
+        {
+            let remedy = format!("add [mvpn.{mvpn}.data_mdt]");
+            self.wrong(path, format!("`{mvpn}` has no data MDTs"), remedy);
+        }
+    }
+
+    fn is_watched(&mut self, path: &str, mvpn: &str) {
+        let watched = self
+            .scenario
+            .monitor
+            .watches
+            .iter()
+            .any(|watch| watch.mvpn == mvpn);
+        let checkpoint =
+            |event: &crate::scenario::Event| matches!(event.action, Action::Checkpoint {});
+        if !watched {
+            let remedy = "add a [[monitor.watch]] of it";
+            self.wrong(path, "the monitor does not watch this MVPN", remedy);
+        } else if !self.scenario.timeline.iter().any(checkpoint) {
+            let remedy = "add an [[at]] with do = \"checkpoint\"";
+            self.wrong(path, "there is no checkpoint to judge it at", remedy);
+        }
     }
 
     fn listens(&mut self, path: &str) {

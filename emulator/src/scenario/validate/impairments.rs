@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Checker;
-use crate::scenario::{Impairment, Probability, Span};
+use crate::scenario::Impairment;
 
 impl Checker<'_> {
     pub(super) fn impairments(&mut self) {
@@ -34,60 +34,12 @@ impl Checker<'_> {
 
     /// Contradictions within one impairment.
     pub(super) fn impairment(&mut self, path: &str, impair: &Impairment) {
-        let at = |field: &str| format!("{path}.{field}");
-        let delay = impair.delay.unwrap_or_default();
-        if impair.loss.is_some() && impair.burst.is_some() {
+        for problem in impair.problems() {
             self.wrong(
-                &at("burst"),
-                "`loss` and `burst` both",
-                "netem has one loss model: keep one of the two",
+                &format!("{path}.{}", problem.field),
+                problem.what,
+                problem.remedy,
             );
-        }
-        if impair.jitter.is_some_and(|jitter| jitter > delay) {
-            let remedy =
-                "the spread would be cut off at zero: make `delay` at least as long as `jitter`";
-            self.wrong(&at("jitter"), "more `jitter` than `delay`", remedy);
-        }
-        if impair.distribution.is_some() && impair.jitter.is_none() {
-            self.wrong(
-                &at("distribution"),
-                "a `distribution` of nothing",
-                "add `jitter`, or remove it",
-            );
-        }
-        if impair.reorder.is_some() && delay == Span::ZERO {
-            let remedy = "packets overtake only those that wait: add `delay`";
-            self.wrong(&at("reorder"), "`reorder` without `delay`", remedy);
-        }
-        if impair.queue_packets == Some(0) {
-            self.wrong(&at("queue_packets"), "a queue of no packets", "at least 1");
-        }
-        if impair.queue_packets.is_some() && impair.rate.is_none() && delay == Span::ZERO {
-            let remedy = "nothing ever waits there: add `rate` or `delay`";
-            self.wrong(
-                &at("queue_packets"),
-                "a queue limit without a queue",
-                remedy,
-            );
-        }
-        if delay > Span::seconds(60) {
-            self.wrong(
-                &at("delay"),
-                format!("a delay of {delay}"),
-                "at most \"60s\"",
-            );
-        }
-        if let Some(burst) = impair.burst {
-            for (field, value) in [("p", burst.p), ("r", burst.r)] {
-                if value == Probability(0.0) {
-                    let remedy = "the state would never change: more than \"0%\", or use `loss`";
-                    self.wrong(
-                        &at(&format!("burst.{field}")),
-                        format!("`{field}` is 0%"),
-                        remedy,
-                    );
-                }
-            }
         }
     }
 }

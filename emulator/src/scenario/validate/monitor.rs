@@ -33,6 +33,11 @@ impl Checker<'_> {
             self.known_mvpn(&format!("{path}.mvpn"), &passive.mvpn);
             self.tunnel_patterns(&format!("{path}.tunnels"), &passive.tunnels);
         }
+        for (index, watch) in monitor.watches.iter().enumerate() {
+            let path = format!("monitor.watch.{index}");
+            self.known_mvpn(&format!("{path}.mvpn"), &watch.mvpn);
+            self.tunnel_patterns(&format!("{path}.tunnels"), &watch.tunnels);
+        }
         if monitor.ping.is_some_and(|ping| ping < Span::millis(10)) {
             self.wrong(
                 "monitor.ping",
@@ -41,7 +46,9 @@ impl Checker<'_> {
             );
         }
         if scenario.monitor_node().is_none()
-            && !(monitor.tasks.is_empty() && monitor.passives.is_empty())
+            && !(monitor.tasks.is_empty()
+                && monitor.passives.is_empty()
+                && monitor.watches.is_empty())
         {
             let remedy = "add a node with the role \"monitor\" and link it to a router";
             self.wrong(

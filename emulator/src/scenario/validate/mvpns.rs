@@ -34,6 +34,7 @@ impl Checker<'_> {
                 );
             }
             self.sites(&path, mvpn);
+            self.rogues(&path, mvpn);
             for ce in mvpn.sites.values() {
                 if let Some(other) = customers.insert(ce, name) {
                     let what = format!("the CE `{ce}` is a site of `{other}` already");
@@ -78,6 +79,31 @@ impl Checker<'_> {
             self.wrong(
                 &format!("{path}.customer_rp"),
                 format!("`{rp}` has no site of this MVPN"),
+                remedy,
+            );
+        }
+    }
+
+    fn rogues(&mut self, path: &str, mvpn: &Mvpn) {
+        for (index, pe) in mvpn.rogues.iter().enumerate() {
+            let at = format!("{path}.rogues.{index}");
+            if !self.is_pe(&at, pe) {
+                continue;
+            }
+            if mvpn.pes().contains(pe.as_str()) {
+                let remedy = "a rogue is a PE that does not belong to the MVPN: name another";
+                self.wrong(&at, format!("`{pe}` is a site, so no rogue"), remedy);
+            }
+            if mvpn.rogues[..index].contains(pe) {
+                self.wrong(&at, format!("`{pe}` is a rogue already"), "name it once");
+            }
+        }
+        if mvpn.ssm() && !mvpn.rogues.is_empty() {
+            let remedy =
+                "nobody would join the rogue as a source: use a default MDT in 239.0.0.0/8";
+            self.wrong(
+                &format!("{path}.rogues"),
+                "a rogue on an SSM default MDT",
                 remedy,
             );
         }

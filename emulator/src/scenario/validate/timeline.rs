@@ -74,7 +74,35 @@ impl Checker<'_> {
                     self.in_task(&at("tunnel"), task, tunnel);
                 }
             }
+            Action::RogueJoin { mvpn, pe } | Action::RogueLeave { mvpn, pe } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) {
+                    self.rogue_of(&at("pe"), mvpn, pe);
+                }
+            }
+            Action::Checkpoint {} => {}
+            Action::PeSilent { mvpn, pe } | Action::PeSpeaks { mvpn, pe } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) {
+                    self.pe_of(&at("pe"), mvpn, pe);
+                }
+            }
         }
+    }
+
+    fn rogue_of(&mut self, path: &str, name: &str, pe: &str) {
+        let mvpn = self.scenario.mvpns.get(name);
+        let is_rogue = mvpn.is_some_and(|mvpn| mvpn.rogues.iter().any(|rogue| rogue == pe));
+        if !is_rogue {
+            let remedy = format!("name it there, `rogues = [\"{pe}\"]` in [mvpn.{name}]");
+            self.wrong(path, format!("`{pe}` is no rogue of `{name}`"), remedy);
+        }
+    }
+
+    /// `pe` has a VRF of the MVPN, rightly or not.
+    pub(super) fn pe_of(&mut self, path: &str, name: &str, pe: &str) {
+        let scenario = self.scenario;
+        let mvpn = scenario.mvpns.get(name);
+        let pes: Vec<&str> = mvpn.into_iter().flat_map(|m| m.pes_and_rogues()).collect();
+        self.known(path, "PE of that MVPN", pe, &pes);
     }
 
     /// `tunnel` is a sender or a receiver of `task`.
@@ -103,34 +131,39 @@ impl Checker<'_> {
         let scenario = self.scenario;
         let mut events: Vec<_> = scenario.timeline.iter().enumerate().collect();
         events.sort_by_key(|(_, event)| event.time);
-        let mut on: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+        let mut on: BTreeMap<(&str, String), bool> = BTreeMap::new();
         for (index, event) in events {
             let (subject, becomes, initially) = match &event.action {
-                Action::LinkDown { link } => (("link", link.as_str()), false, true),
-                Action::LinkUp { link } => (("link", link.as_str()), true, true),
-                Action::NodeKill { node } => (("router", node.as_str()), false, true),
-                Action::NodeRestart { node } => (("router", node.as_str()), true, true),
-                Action::MonitorKill {} => (("monitor", "vmscope"), false, true),
-                Action::MonitorRestart {} => (("monitor", "vmscope"), true, true),
+                Action::LinkDown { link } => (("link", link.clone()), false, true),
+                Action::LinkUp { link } => (("link", link.clone()), true, true),
+                Action::NodeKill { node } => (("router", node.clone()), false, true),
+                Action::NodeRestart { node } => (("router", node.clone()), true, true),
+                Action::MonitorKill {} => (("monitor", "vmscope".to_owned()), false, true),
+                Action::MonitorRestart {} => (("monitor", "vmscope".to_owned()), true, true),
                 Action::TunnelAdd { tunnel } => {
-                    (("tunnel", tunnel.as_str()), true, self.present(tunnel))
+                    (("tunnel", tunnel.clone()), true, self.present(tunnel))
                 }
                 Action::TunnelDrop { tunnel } => {
-                    (("tunnel", tunnel.as_str()), false, self.present(tunnel))
+                    (("tunnel", tunnel.clone()), false, self.present(tunnel))
                 }
                 Action::TaskStart { task } => {
-                    (("task", task.as_str()), true, self.starts_by_itself(task))
+                    (("task", task.clone()), true, self.starts_by_itself(task))
                 }
                 Action::TaskStop { task } => {
-                    (("task", task.as_str()), false, self.starts_by_itself(task))
+                    (("task", task.clone()), false, self.starts_by_itself(task))
                 }
+                Action::RogueJoin { mvpn, pe } => (("rogue", of(mvpn, pe)), true, false),
+                Action::RogueLeave { mvpn, pe } => (("rogue", of(mvpn, pe)), false, false),
+                Action::PeSilent { mvpn, pe } => (("voice", of(mvpn, pe)), false, true),
+                Action::PeSpeaks { mvpn, pe } => (("voice", of(mvpn, pe)), true, true),
                 Action::ImpairLink { .. }
                 | Action::ImpairTunnel { .. }
+                | Action::Checkpoint {}
                 | Action::ClockStep { .. }
                 | Action::PeStart { .. }
                 | Action::PeStop { .. } => continue,
             };
-            let before = on.insert(subject, becomes).unwrap_or(initially);
+            let before = on.insert(subject.clone(), becomes).unwrap_or(initially);
             if before == becomes {
                 let state = if becomes {
                     "is up already"
@@ -159,4 +192,9 @@ impl Checker<'_> {
             .task(task)
             .is_none_or(|task| task.start.is_some())
     }
+}
+
+/// A PE in an MVPN: rogue or silent in one, it need not be so in another.
+fn of(mvpn: &str, pe: &str) -> String {
+    format!("{pe} in {mvpn}")
 }

@@ -33,7 +33,7 @@ impl Checker<'_> {
             }
         }
         for (name, mvpn) in &scenario.mvpns {
-            let sites = mvpn.pes().len();
+            let sites = mvpn.pes_and_rogues().count();
             if sites > 254 {
                 let what = format!("{sites} sites of one MVPN");
                 self.wrong(&format!("mvpn.{name}"), what, "there are addresses for 254");
