@@ -1,5 +1,6 @@
 //! Claim against truth: one finding for each expectation of the scenario.
 
+mod control_plane;
 mod customer;
 pub mod delay;
 pub mod facts;
@@ -7,6 +8,7 @@ mod fates;
 mod intervals;
 mod judge;
 pub mod loss;
+mod mdt;
 mod outage;
 mod overhead;
 pub mod path;
@@ -180,7 +182,38 @@ fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
             yes,
             to,
         } => router_state::forwarded(facts, node, *group, to.as_deref(), *yes),
+        E::ControlPlane { mvpn } => control_plane::control_plane(facts, mvpn),
         E::CustomerAdjacencies { mvpn } => router_state::customer_adjacencies(facts, mvpn),
+        E::MdtNeighbor {
+            mvpn,
+            at,
+            neighbor,
+            yes,
+        } => router_state::mdt_neighbor(facts, mvpn, (at, neighbor), *yes),
+        E::MdtPackets {
+            source,
+            pe,
+            mdt,
+            from,
+            until,
+            at_least,
+            at_most,
+        } => {
+            let wanted = mdt::Wanted {
+                mdt: *mdt,
+                from: *from,
+                until: *until,
+                at_least: *at_least,
+                at_most: *at_most,
+            };
+            mdt::mdt_packets(facts, source, pe, &wanted)
+        }
+        E::DataMdt {
+            source,
+            moves,
+            returns,
+            joined,
+        } => mdt::data_mdt(facts, source, (*moves, *returns), joined),
     }
 }
 

@@ -7,6 +7,7 @@ mod database;
 
 use std::collections::BTreeMap;
 
+use crate::drive::checkpoint::{self, Checkpoint};
 use mvpnlab_emulator::place::Files;
 use vmscope_core::control::{Answer, Outcome, Overhead, Reply, Status, StreamRow};
 
@@ -163,6 +164,8 @@ pub struct Claims {
     pub overhead: Option<Overhead>,
     /// When that reply came.
     pub overhead_ns: Option<u64>,
+    /// What it said of MVPNs that it watches, beside the routers' own words.
+    pub checkpoints: Vec<Checkpoint>,
     /// When the first passive observation had been asked for.
     pub passive_since_ns: Option<u64>,
 }
@@ -195,6 +198,12 @@ impl Claims {
         // The last reply is younger than the last row in the database; a monitor that died left only the latter.
         if !streams.is_empty() {
             claims.streams = streams;
+        }
+        if let Some(bytes) = observation.get(checkpoint::FILE) {
+            claims.checkpoints = serde_json::from_slice(bytes).map_err(|error| {
+                let (file, found) = (checkpoint::FILE.to_owned(), error.to_string());
+                ClaimsError::Reply { file, found }
+            })?;
         }
         claims.passive_since_ns = asked(observation, "passive-start").into_iter().next();
         Ok(claims)

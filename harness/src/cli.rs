@@ -1,11 +1,19 @@
 //! The command line of `mvpnlab`.
 
+mod living;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use living::{
+    CaptureArgs, Changes, Exec, InLab, Keep, LabPlace, LinkArgs, LinkState, Ls, NodeArgs, NodeDeed,
+    PeArgs, PeDeed, Show, TunnelArgs, UntilWhat, Up,
+};
+
 use crate::new::New;
+use crate::trace::what::{self, What};
 
 const EXIT_CODES: &str = "Exit codes: 0 every expectation held · 1 an expectation failed · 2 the command line or a scenario \
 is wrong, nothing was run · 3 infrastructure: a lab went wrong, results could not be written, or nothing was judged. \
@@ -29,6 +37,9 @@ pub enum Command {
     Replay(Replay),
     /// Runs monitors with planted faults: each must fail the scenario that names it, and pass without the fault.
     Faults(Faults),
+    /// Shows where a packet went, link by link, with times, and what ate it.
+    #[command(after_help = what::HELP)]
+    Trace(Trace),
     /// Reads and checks scenarios; runs nothing.
     Check {
         /// Scenario files and folders.
@@ -45,17 +56,76 @@ pub enum Command {
     },
     /// Writes a commented scenario to start from.
     New(New),
-    /// Draws a scenario's topology: roles, addresses, impairments, tunnels.
-    Graph {
-        /// The scenario file.
-        file: PathBuf,
-        /// What to draw for.
-        #[arg(long, value_enum, default_value_t = GraphFormat::Svg)]
-        format: GraphFormat,
-        /// Where the picture goes; standard output unless told.
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
+    /// Prints the JSON Schema of scenario files, with which editors complete and check them.
+    Schema,
+    /// Draws a scenario's topology (roles, addresses, impairments, tunnels), or a running lab as it stands.
+    Graph(Graph),
+    /// Builds a lab and leaves it up: to look into, change, and take down again.
+    Up(Up),
+    /// Lists the labs that are up.
+    Ls(Ls),
+    /// Runs a command in a node of a lab, and ends as it ends.
+    Exec(Exec),
+    /// Opens a shell in a node of a lab.
+    Shell {
+        /// The node, or a VRF of it as in PE1.red.
+        node: String,
+        /// Which lab.
+        #[command(flatten)]
+        lab: InLab,
     },
+    /// Shows what the routers of a lab say, in one shape for FRR and pimd.
+    Show(Show),
+    /// Gives the routers of a node a command of FRR's, as in `vty PE1 show ip mroute`.
+    Vty {
+        /// Which lab.
+        #[command(flatten)]
+        lab: InLab,
+        /// The node, or a VRF of it as in PE1.red.
+        node: String,
+        /// The command.
+        #[arg(required = true, trailing_var_arg = true, value_name = "WORD")]
+        command: Vec<String>,
+    },
+    /// Changes a link of a lab while it runs, and shows it. Only what is named changes.
+    Link(LinkArgs),
+    /// Replaces what a monitor tunnel of a lab is impaired with, towards the monitor.
+    Tunnel(TunnelArgs),
+    /// Kills a router of a lab, or starts it again.
+    Node(NodeArgs),
+    /// Has a PE of a lab misbehave in an MVPN: join it as a rogue, or fall silent in it.
+    Pe(PeArgs),
+    /// Captures what passes over a link of a lab, as pcapng, until interrupted.
+    Capture(CaptureArgs),
+    /// Lets time pass in a lab that is up in virtual time.
+    Step {
+        /// How much, as in 30s.
+        #[arg(value_name = "TIME")]
+        span: String,
+        /// Which lab.
+        #[command(flatten)]
+        lab: InLab,
+    },
+    /// Waits until something is true in a lab; in virtual time, lets time pass until then.
+    Until {
+        /// What.
+        #[arg(value_enum)]
+        what: UntilWhat,
+        /// Which lab.
+        #[command(flatten)]
+        lab: InLab,
+    },
+    /// Takes a lab down; nothing of it is left.
+    Down {
+        /// Which lab; the only one unless told.
+        #[arg(value_name = "LAB")]
+        name: Option<String>,
+    },
+    /// Removes what labs left whose processes were killed, and nothing else.
+    Gc,
+    /// A living lab's keeper; not for people.
+    #[command(hide = true)]
+    Keep(Keep),
     /// Prints a script that completes this command line in a shell.
     Completions {
         /// The shell.
@@ -159,6 +229,28 @@ pub struct Replay {
     pub labs: Labs,
 }
 
+/// `mvpnlab trace`.
+#[derive(Debug, Clone, Args)]
+pub struct Trace {
+    /// Which packets, in the notation below; everything unless told.
+    pub what: Option<What>,
+    /// A folder that `mvpnlab run --keep --out DIR` wrote; a running lab's recent past is looked at unless told.
+    #[arg(long, short, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Which lab.
+    #[command(flatten)]
+    pub lab: InLab,
+    /// Lists packets that were lost.
+    #[arg(long)]
+    pub lost: bool,
+    /// All that were lost, not only the first 20.
+    #[arg(long, requires = "lost")]
+    pub all: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `mvpnlab faults`.
 #[derive(Debug, Clone, Args)]
 pub struct Faults {
@@ -180,6 +272,28 @@ pub struct Faults {
     /// How labs are run.
     #[command(flatten)]
     pub labs: Labs,
+}
+
+/// `mvpnlab graph`.
+#[derive(Debug, Clone, Args)]
+pub struct Graph {
+    /// The scenario file; without it a running lab is drawn.
+    pub file: Option<PathBuf>,
+    /// Which lab.
+    #[command(flatten)]
+    pub lab: InLab,
+    /// Draws the multicast tree of this group, as the routers of the lab forward it now.
+    #[arg(long, value_name = "GROUP", conflicts_with = "file")]
+    pub group: Option<std::net::Ipv4Addr>,
+    /// Only what comes from this source: an address, or a monitor tunnel.
+    #[arg(long, value_name = "SOURCE", requires = "group")]
+    pub source: Option<String>,
+    /// What to draw for.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Svg)]
+    pub format: GraphFormat,
+    /// Where the picture goes; standard output unless told.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Formats of `mvpnlab graph`.

@@ -1,6 +1,8 @@
-//! `mvpnlab check` and `mvpnlab plan`: what scenarios say, without running them.
+//! `mvpnlab check`, `plan` and `schema`: what scenarios say and how they are written, without running them.
 
 use std::path::{Path, PathBuf};
+
+use mvpnlab_emulator::scenario::Scenario;
 
 use crate::run::suite::{self, Case};
 use crate::run::{infrastructure, output, usage};
@@ -52,6 +54,14 @@ pub fn plan(file: &Path, json: bool) -> Exit {
         .collect();
     match texts {
         Ok(texts) => say(&texts.join("\n")),
+        Err(error) => infrastructure(&error),
+    }
+}
+
+/// The scenario file's JSON Schema, as it is kept in `scenarios/schema.json`.
+pub fn schema() -> Exit {
+    match serde_json::to_string_pretty(&Scenario::schema()) {
+        Ok(text) => say(&text),
         Err(error) => infrastructure(&error),
     }
 }

@@ -2,20 +2,22 @@
 //! everything that a verdict needs. Nothing is judged here.
 
 pub mod agenda;
+pub mod checkpoint;
 mod monitor;
 pub mod orders;
 
 use std::process::Command;
 use std::time::Duration;
 
-use mvpnlab_emulator::lab::{Lab, LabError};
+use mvpnlab_emulator::lab::{Lab, LabError, TEND_EVERY};
 use mvpnlab_emulator::place::Files;
 use mvpnlab_emulator::plan::Plan;
-use mvpnlab_emulator::scenario::{Action, Scenario};
-use mvpnlab_emulator::traffic::{Traffic, TrafficError, TrafficSpec};
+use mvpnlab_emulator::scenario::{Action, Scenario, Span};
+use mvpnlab_emulator::traffic::{Traffic, TrafficError, TrafficLog, TrafficSpec};
 use mvpnlab_emulator::truth::clock::monotonic_ns;
 use mvpnlab_emulator::truth::{
-    ClockLog, Counters, Done, TapError, Taps, Timeline, file, snap_bytes,
+    Capture, ClockLog, Counters, Done, TapError, Taps, Timeline, WHOLE_FRAME_BYTES, file,
+    snap_bytes,
 };
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::time::{ClockId, clock_gettime, clock_settime};
@@ -24,7 +26,9 @@ use tokio::time::sleep;
 
 use crate::monitor_client::ClientError;
 use agenda::Step;
+use checkpoint::Checkpoint;
 use monitor::MonitorUnderTest;
+pub use monitor::SOCKET;
 use orders::OrderError;
 
 /// What a run is made of.
@@ -65,7 +69,8 @@ pub enum DriveError {
     },
 }
 
-fn impossible(what: impl Into<String>, found: impl std::fmt::Display) -> DriveError {
+/// A step that cannot be done, and why.
+pub fn impossible(what: impl Into<String>, found: impl std::fmt::Display) -> DriveError {
     DriveError::Impossible {
         what: what.into(),
         found: found.to_string(),
@@ -83,7 +88,7 @@ pub async fn run(
 ) -> Result<Files, DriveError> {
     let mut run = Run::begin(lab, orders).await?;
     for item in agenda::of(orders.scenario) {
-        run.wait_until(item.due_ns).await;
+        run.wait_until(item.due_ns).await?;
         log(&format!(
             "{:>8.3} s  {}",
             item.due_ns as f64 / 1e9,
@@ -91,7 +96,7 @@ pub async fn run(
         ));
         run.step(item.due_ns, &item.step).await?;
     }
-    run.wait_until(orders.scenario.duration.ns).await;
+    run.wait_until(orders.scenario.duration.ns).await?;
     run.end().await
 }
 
@@ -99,41 +104,71 @@ fn describe(step: &Step) -> String {
     match step {
         Step::Timeline(action) => serde_json::to_string(action).unwrap_or_default(),
         Step::StartPassive(_) => "passive observation starts".into(),
+        Step::StartWatch(_) => "an MVPN is watched".into(),
         Step::StartTask(name) => format!("task {name} starts"),
         Step::StopTask(name) => format!("task {name} stops"),
     }
 }
 
 /// A run that is going on.
-struct Run<'a> {
-    lab: &'a mut Lab,
+pub struct Run<'a> {
+    /// The network.
+    pub lab: &'a mut Lab,
+    orders: &'a Orders<'a>,
     taps: Taps,
     traffic: Traffic,
     clock: ClockLog,
     counters: Counters,
     timeline: Timeline,
     monitor: Option<MonitorUnderTest<'a>>,
+    end: End,
+    checkpoints: Vec<Checkpoint>,
+    /// When data MDTs are tended next.
+    tend_ns: u64,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A verdict: the kernel's counters are read around every action.
+    Verdict,
+    /// People: nobody counts, and every action is quick.
+    People,
 }
 
 impl<'a> Run<'a> {
     /// Everything up to the run's zero: taps, impairments, the monitor.
     async fn begin(lab: &'a mut Lab, orders: &'a Orders<'a>) -> Result<Run<'a>, DriveError> {
-        let clock = ClockLog::start();
         let taps = Taps::start(lab.wire_room()?, snap_bytes(orders.scenario))?;
+        Self::begin_with(lab, orders, taps, End::Verdict, false).await
+    }
+
+    async fn begin_with(
+        lab: &'a mut Lab,
+        orders: &'a Orders<'a>,
+        taps: Taps,
+        end: End,
+        is_bare: bool,
+    ) -> Result<Run<'a>, DriveError> {
+        let clock = ClockLog::start();
         impair(lab, orders.scenario).await?;
+        lab.begin_data_mdts(orders.scenario).await?;
         let monitor = match &orders.plan.monitor {
-            Some(plan) => Some(MonitorUnderTest::start(lab, orders, plan).await?),
-            None => None,
+            Some(plan) if !is_bare => Some(MonitorUnderTest::start(lab, orders, plan).await?),
+            Some(_) | None => None,
         };
         let counters = Counters {
-            snapshots: vec![lab.counters("start").await?],
+            snapshots: match end {
+                End::Verdict => vec![lab.counters("start").await?],
+                End::People => Vec::new(),
+            },
         };
         let start_ns = monotonic_ns();
-        let traffic = Traffic::start(
-            TrafficSpec::of(orders.scenario, orders.plan)?,
-            &|namespace| lab.open_namespace(namespace),
-            start_ns,
-        )?;
+        let spec = match is_bare {
+            true => TrafficSpec::default(),
+            false => TrafficSpec::of(orders.scenario, orders.plan)?,
+        };
+        let traffic = Traffic::start(spec, &|namespace| lab.open_namespace(namespace), start_ns)?;
         let timeline = Timeline {
             start_ns,
             end_ns: start_ns,
@@ -141,24 +176,93 @@ impl<'a> Run<'a> {
         };
         Ok(Run {
             lab,
+            orders,
             taps,
             traffic,
             clock,
             counters,
             timeline,
             monitor,
+            end,
+            checkpoints: Vec::new(),
+            tend_ns: start_ns,
         })
     }
 
-    async fn wait_until(&self, due_ns: u64) {
+    /// A run without an end, for people: what the scenario starts at any time starts now, its timeline is left to them.
+    /// Of the taps' records so many bytes are kept. Bare: neither monitor nor traffic.
+    pub async fn begin_living(
+        lab: &'a mut Lab,
+        orders: &'a Orders<'a>,
+        is_bare: bool,
+        kept_bytes: usize,
+    ) -> Result<Run<'a>, DriveError> {
+        // People may ask for corruption at any time, and then frames must be seen as a whole.
+        let taps = Taps::keeping(lab.wire_room()?, WHOLE_FRAME_BYTES, kept_bytes)?;
+        let mut run = Self::begin_with(lab, orders, taps, End::People, is_bare).await?;
+        if run.monitor.is_some() {
+            for item in agenda::of(orders.scenario) {
+                match item.step {
+                    Step::StartPassive(_) | Step::StartWatch(_) | Step::StartTask(_) => {
+                        run.step(0, &item.step).await?
+                    }
+                    Step::Timeline(_) | Step::StopTask(_) => {}
+                }
+            }
+        }
+        Ok(run)
+    }
+
+    /// An action that nobody has planned.
+    pub async fn act_now(&mut self, action: &Action) -> Result<(), DriveError> {
+        let now_ns = monotonic_ns().saturating_sub(self.timeline.start_ns);
+        self.act(now_ns, action).await
+    }
+
+    /// What has been observed of the recent past: all that the truth stands on.
+    pub async fn observe_so_far(&mut self) -> Result<Files, DriveError> {
+        self.timeline.end_ns = monotonic_ns();
+        let capture = self.taps.so_far()?;
+        self.clock.note();
+        let mut files = observed(capture, &self.clock, &self.counters, &self.timeline);
+        put(&mut files, file::TRAFFIC, &TrafficLog::default());
+        put(&mut files, file::PLAN, self.orders.plan);
+        put_mdts(&mut files, self.lab);
+        // What goes on until the end goes on until now.
+        let elapsed_ns = self.timeline.end_ns - self.timeline.start_ns;
+        let scenario = Scenario {
+            duration: Span { ns: elapsed_ns },
+            ..self.orders.scenario.clone()
+        };
+        put(&mut files, file::SCENARIO, &scenario);
+        Ok(files)
+    }
+
+    /// Sleeps until then; meanwhile the PEs' data MDTs are tended, on a grid that begins with the run.
+    async fn wait_until(&mut self, due_ns: u64) -> Result<(), DriveError> {
         let due = self.timeline.start_ns + due_ns;
-        sleep(Duration::from_nanos(due.saturating_sub(monotonic_ns()))).await;
+        while self.lab.has_data_mdts() && self.tend_ns < due {
+            sleep_until(self.tend_ns).await;
+            self.lab.tend_data_mdts(self.tend_ns).await?;
+            // What an action delayed is left out.
+            let every_ns = TEND_EVERY.as_nanos() as u64;
+            let passed = monotonic_ns().saturating_sub(self.timeline.start_ns) / every_ns;
+            self.tend_ns = self.timeline.start_ns + (passed + 1) * every_ns;
+        }
+        sleep_until(due).await;
+        Ok(())
+    }
+
+    /// Where nobody waits for an agenda: the PEs look about them now.
+    pub async fn tend_now(&mut self) -> Result<(), DriveError> {
+        Ok(self.lab.tend_data_mdts(monotonic_ns()).await?)
     }
 
     async fn step(&mut self, planned_ns: u64, step: &Step) -> Result<(), DriveError> {
         match step {
             Step::Timeline(action) => self.act(planned_ns, action).await,
             Step::StartPassive(index) => self.monitor()?.start_passive(*index).await,
+            Step::StartWatch(index) => self.monitor()?.start_watch(*index).await,
             Step::StartTask(name) => self.monitor()?.start_task(name).await,
             Step::StopTask(name) => self.monitor()?.stop_task_if_running(name).await,
         }
@@ -190,9 +294,10 @@ impl<'a> Run<'a> {
     }
 
     async fn count(&mut self, label: String) -> Result<(), DriveError> {
-        self.counters
-            .snapshots
-            .push(self.lab.counters(&label).await?);
+        if self.end == End::Verdict {
+            let snapshot = self.lab.counters(&label).await?;
+            self.counters.snapshots.push(snapshot);
+        }
         Ok(())
     }
 
@@ -226,6 +331,7 @@ impl<'a> Run<'a> {
             Action::ClockStep { by, back } => {
                 self.step_clock(if *back { -(by.ns as i64) } else { by.ns as i64 })?
             }
+            Action::Checkpoint {} => self.check_point().await?,
             Action::TunnelAdd { tunnel } => {
                 self.lab.tunnel_add(tunnel).await?;
                 self.monitor()?.add_tunnel(tunnel).await?;
@@ -238,6 +344,25 @@ impl<'a> Run<'a> {
             Action::TaskStop { task } => self.monitor()?.stop_task(task).await?,
             Action::PeStart { task, tunnel } => self.monitor()?.start_pe(task, tunnel).await?,
             Action::PeStop { task, tunnel } => self.monitor()?.stop_pe(task, tunnel).await?,
+            Action::RogueJoin { mvpn, pe } => self.lab.rogue_join(mvpn, pe).await?,
+            Action::RogueLeave { mvpn, pe } => self.lab.rogue_leave(mvpn, pe).await?,
+            Action::PeSilent { mvpn, pe } => self.lab.pe_silent(mvpn, pe).await?,
+            Action::PeSpeaks { mvpn, pe } => self.lab.pe_speaks(mvpn, pe).await?,
+        }
+        Ok(())
+    }
+
+    /// What the monitor says of every MVPN that it watches, and what the VRFs say themselves.
+    async fn check_point(&mut self) -> Result<(), DriveError> {
+        for watch in &self.orders.scenario.monitor.watches {
+            let said = self.monitor()?.show_mvpn(&watch.mvpn).await?;
+            let vrfs = self.lab.control_plane(&watch.mvpn).await?;
+            self.checkpoints.push(Checkpoint {
+                at_ns: monotonic_ns() - self.timeline.start_ns,
+                mvpn: watch.mvpn.clone(),
+                said,
+                vrfs,
+            });
         }
         Ok(())
     }
@@ -268,14 +393,43 @@ impl<'a> Run<'a> {
         self.clock.note();
         files.extend(self.lab.router_states().await?);
         files.insert("lab/cpu.txt".into(), processor_time().into_bytes());
-        files.insert(file::TAPS.into(), capture.records);
-        put(&mut files, file::TAP_SUMMARY, &capture.summary);
-        put(&mut files, file::CLOCK, &self.clock);
-        put(&mut files, file::COUNTERS, &self.counters);
-        put(&mut files, file::TIMELINE, &self.timeline);
+        files.extend(observed(
+            capture,
+            &self.clock,
+            &self.counters,
+            &self.timeline,
+        ));
         put(&mut files, file::TRAFFIC, &traffic);
+        put_mdts(&mut files, self.lab);
+        if !self.checkpoints.is_empty() {
+            put(&mut files, checkpoint::FILE, &self.checkpoints);
+        }
         Ok(files)
     }
+}
+
+/// Nothing where there are no data MDTs: most labs.
+fn put_mdts(files: &mut Files, lab: &Lab) {
+    if lab.has_data_mdts() {
+        put(files, file::MDTS, lab.data_mdt_log());
+    }
+}
+
+async fn sleep_until(monotonic_at_ns: u64) {
+    sleep(Duration::from_nanos(
+        monotonic_at_ns.saturating_sub(monotonic_ns()),
+    ))
+    .await;
+}
+
+/// What the taps saw, and what is needed to read it.
+fn observed(capture: Capture, clock: &ClockLog, counters: &Counters, timeline: &Timeline) -> Files {
+    let mut files = Files::from([(file::TAPS.to_owned(), capture.records)]);
+    put(&mut files, file::TAP_SUMMARY, &capture.summary);
+    put(&mut files, file::CLOCK, clock);
+    put(&mut files, file::COUNTERS, counters);
+    put(&mut files, file::TIMELINE, timeline);
+    files
 }
 
 /// What each process of the lab has used of its processor so far, for whoever wonders where a slow run's time went.
@@ -313,14 +467,19 @@ fn put<T: Serialize>(files: &mut Files, name: &str, value: &T) {
 
 /// The scenario's impairments from the start, on top of the unimpaired lab that was converged.
 async fn impair(lab: &mut Lab, scenario: &Scenario) -> Result<(), DriveError> {
+    let mut wanted = Vec::new();
     for link in &scenario.links {
         if let Some(both) = &link.impair {
-            impair_both(lab, &link.ends, both).await?;
+            wanted.extend(
+                link.ends
+                    .split('-')
+                    .map(|node| (link.ends.as_str(), node, both)),
+            );
         }
-        for (node, impairment) in &link.impair_to {
-            lab.impair_link(&link.ends, node, impairment).await?;
-        }
+        let toward = |(node, impairment)| (link.ends.as_str(), String::as_str(node), impairment);
+        wanted.extend(link.impair_to.iter().map(toward));
     }
+    lab.impair_links(&wanted).await?;
     for tunnel in &scenario.tunnel_impairments {
         lab.impair_tunnel(&tunnel.tunnel, &tunnel.impair).await?;
     }

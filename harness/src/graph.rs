@@ -2,48 +2,92 @@
 
 mod dot;
 mod svg;
+mod tree;
 
 use std::fs;
 use std::path::Path;
 
 use mvpnlab_emulator::plan::{Plan, Wire};
 
-use crate::cli::GraphFormat;
+use crate::cli::{Graph, GraphFormat};
+use crate::live::Table;
+use crate::live::command::{VerbError, exit, rows, scenario};
 use crate::report::{Link, Topology, build};
+use crate::run::output;
 use crate::run::suite::{self, Case};
-use crate::run::{infrastructure, output, usage};
 use crate::verdict::Exit;
+use tree::Tree;
 
-/// Draws one scenario.
-pub fn command(file: &Path, format: GraphFormat, to: Option<&Path>) -> Exit {
-    let cases = match suite::load(&[file.to_owned()]) {
-        Ok(cases) => cases,
-        Err(errors) => return usage(&errors),
+/// Draws a scenario, or a running lab.
+pub fn command(args: &Graph) -> Exit {
+    let picture = match &args.file {
+        Some(file) => of_file(file, args.format),
+        None => of_lab(args),
     };
+    exit(picture.and_then(|picture| write(&picture, args.output.as_deref())))
+}
+
+fn write(picture: &str, to: Option<&Path>) -> Result<Exit, VerbError> {
+    match to {
+        Some(path) => fs::write(path, picture).map_err(|source| VerbError::Io {
+            what: format!("write {}", path.display()),
+            source,
+        })?,
+        None => output::print(picture.trim_end())?,
+    }
+    Ok(Exit::Pass)
+}
+
+fn of_file(file: &Path, format: GraphFormat) -> Result<String, VerbError> {
+    let cases = suite::load(&[file.to_owned()]).map_err(VerbError::Usage)?;
     let [case] = cases.as_slice() else {
-        return usage(&format!(
-            "{} holds {} scenarios: name one file",
-            file.display(),
-            cases.len()
-        ));
+        let (file, count) = (file.display(), cases.len());
+        let text = format!("{file} holds {count} scenarios: name one file");
+        return Err(VerbError::Usage(text));
     };
-    let picture = draw(case, format);
-    let written = match to {
-        Some(path) => fs::write(path, picture)
-            .map_err(|error| format!("cannot write {}: {error}", path.display())),
-        None => output::print(picture.trim_end()).map_err(|error| error.to_string()),
+    Ok(draw(case, &build::topology::of(case), None, format))
+}
+
+/// Impairments and link states as they are now; the tree as the kernels forward it.
+fn of_lab(args: &Graph) -> Result<String, VerbError> {
+    let lab = args.lab.lab.as_deref();
+    let case = scenario(lab)?;
+    let mut topology = build::topology::of(&case);
+    let links = rows(lab, Table::Links)?;
+    for link in &mut topology.links {
+        let name = format!("{}-{}", link.a, link.b);
+        for (toward, direction) in [(&link.a, &mut link.to_a), (&link.b, &mut link.to_b)] {
+            let is_it = |row: &&serde_json::Value| {
+                let node = row["toward"]
+                    .as_str()
+                    .and_then(|name| name.split('.').next());
+                row["link"] == name.as_str() && node == Some(toward)
+            };
+            direction.impairment = links.iter().find(is_it).map_or_else(String::new, words);
+        }
+    }
+    let tree = match args.group {
+        Some(group) => {
+            let entries = rows(lab, Table::Mroutes)?;
+            let tree = Tree::of(&case.plan, &entries, group, args.source.as_deref());
+            Some(tree.map_err(VerbError::Usage)?)
+        }
+        None => None,
     };
-    match written {
-        Ok(()) => Exit::Pass,
-        Err(error) => infrastructure(&error),
+    Ok(draw(&case, &topology, tree.as_ref(), args.format))
+}
+
+fn words(row: &serde_json::Value) -> String {
+    match (row["state"].as_str(), row["impairment"].as_str()) {
+        (Some("down"), _) => "down".to_owned(),
+        (_, impairment) => impairment.unwrap_or_default().to_owned(),
     }
 }
 
-fn draw(case: &Case, format: GraphFormat) -> String {
-    let topology = build::topology::of(case);
+fn draw(case: &Case, topology: &Topology, tree: Option<&Tree>, format: GraphFormat) -> String {
     match format {
-        GraphFormat::Svg => svg::draw(case, &topology),
-        GraphFormat::Dot => dot::draw(case, &topology),
+        GraphFormat::Svg => svg::draw(case, topology, tree),
+        GraphFormat::Dot => dot::draw(case, topology, tree),
     }
 }
 
@@ -97,65 +141,35 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    fn case(text: &str) -> Case {
-        Case::of(text.to_owned(), Path::new("small.toml"), PathBuf::new()).unwrap()
+    /// A scenario that is there anyway, under a title that must be escaped.
+    fn case() -> Case {
+        let text = include_str!("../../scenarios/vmscope/pimd.toml");
+        let text = text.replace("A backbone of", "<&> of");
+        Case::of(text, Path::new("pimd.toml"), PathBuf::new()).unwrap()
     }
 
-    const SMALL: &str = r#"
-title = "Two sites, one core <&>"
-duration = "10s"
-
-[backbone]
-rp = "P"
-
-[nodes]
-MON = { role = "monitor" }
-P = { role = "p" }
-PE1 = { role = "pe" }
-PE2 = { role = "pe" }
-
-[[link]]
-ends = "MON-P"
-
-[[link]]
-ends = "PE1-P"
-impair = { delay = "10ms" }
-
-[[link]]
-ends = "PE2-P"
-impair_to = { PE2 = { loss = "2%" } }
-
-[mvpn.red]
-default_mdt = "239.1.1.1"
-sites_without_ce = ["PE1", "PE2"]
-
-[[tunnel]]
-name = "a"
-at = "PE1"
-
-[[expect]]
-check = "customer-adjacencies"
-mvpn = "red"
-"#;
+    fn picture(format: GraphFormat) -> String {
+        let case = case();
+        draw(&case, &build::topology::of(&case), None, format)
+    }
 
     #[test]
     fn a_graph_for_graphviz() {
-        insta::assert_snapshot!(draw(&case(SMALL), GraphFormat::Dot));
+        insta::assert_snapshot!(picture(GraphFormat::Dot));
     }
 
     #[test]
     fn a_picture_is_well_formed_and_says_it_all() {
-        let picture = draw(&case(SMALL), GraphFormat::Svg);
+        let picture = picture(GraphFormat::Svg);
         for said in [
             "PE1",
             "PE2",
             "MON",
-            "10ms",
             "→PE2 loss 2%",
             "10.255.0.",
             "10.1.",
             "239.1.1.1",
-            "Two sites, one core &lt;&amp;&gt;",
+            "&lt;&amp;&gt; of",
         ] {
             assert!(picture.contains(said), "{said} is missing in {picture}");
         }

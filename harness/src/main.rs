@@ -13,6 +13,7 @@ mod drive;
 mod faults;
 mod graph;
 mod image;
+mod live;
 mod manual;
 mod monitor_client;
 mod new;
@@ -20,6 +21,7 @@ mod program;
 mod replay;
 mod report;
 mod run;
+mod trace;
 mod verdict;
 
 use std::process::ExitCode;
@@ -34,15 +36,31 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::command(&args).into(),
         Command::Replay(args) => replay::command(&args).into(),
+        Command::Trace(args) => trace::command(&args).into(),
         Command::Faults(args) => faults::command(&args).into(),
         Command::Check { paths } => describe::check(&paths).into(),
         Command::Plan { file, json } => describe::plan(&file, json).into(),
         Command::New(args) => new::command(&args).into(),
-        Command::Graph {
-            file,
-            format,
-            output,
-        } => graph::command(&file, format, output.as_deref()).into(),
+        Command::Graph(args) => graph::command(&args).into(),
+        Command::Up(args) => live::command::up(&args).into(),
+        Command::Ls(args) => live::command::ls(&args).into(),
+        Command::Exec(args) => live::command::exec(&args),
+        Command::Shell { node, lab } => live::command::shell(lab.lab.as_deref(), &node),
+        Command::Show(args) => live::command::show(&args).into(),
+        Command::Vty { lab, node, command } => {
+            live::command::vty(lab.lab.as_deref(), &node, &command).into()
+        }
+        Command::Link(args) => live::command::link(&args).into(),
+        Command::Tunnel(args) => live::command::tunnel(&args).into(),
+        Command::Node(args) => live::command::node(&args).into(),
+        Command::Pe(args) => live::command::pe(&args).into(),
+        Command::Capture(args) => live::command::capture(&args).into(),
+        Command::Step { span, lab } => live::command::step(lab.lab.as_deref(), &span).into(),
+        Command::Until { what, lab } => live::command::until(lab.lab.as_deref(), what).into(),
+        Command::Down { name } => live::command::down(name.as_deref()).into(),
+        Command::Gc => live::command::gc().into(),
+        Command::Keep(args) => live::keep(&args).into(),
+        Command::Schema => describe::schema().into(),
         Command::Completions { shell } => manual::completions(shell).into(),
         Command::Man { folder } => manual::pages(&folder).into(),
         Command::Doctor { json } => doctor::command(json).into(),

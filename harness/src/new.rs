@@ -1,5 +1,6 @@
 //! `mvpnlab new`: a scenario to start from, with comments that say what each part is for.
 
+mod directive;
 mod import;
 mod shape;
 mod sketch;
@@ -54,6 +55,8 @@ pub fn command(new: &New) -> Exit {
         Ok(text) => text,
         Err(error) => return usage(&error),
     };
+    let directive = new.output.as_deref().and_then(directive::line);
+    let text = directive.unwrap_or_default() + &text;
     let written = match &new.output {
         Some(path) => OpenOptions::new()
             .write(true)

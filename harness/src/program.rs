@@ -3,18 +3,25 @@
 //! Built from `plan.json`; run with the job that [`job`] packs on the host.
 
 use std::path::Path;
+use std::process::Command;
 
 use mvpnlab_emulator::lab::Lab;
-use mvpnlab_emulator::place::{Files, PlaceError, Program, overlay};
+use mvpnlab_emulator::place::{Files, Line, PlaceError, Program, overlay, shell};
 use mvpnlab_emulator::plan::Plan;
 use mvpnlab_emulator::scenario::Scenario;
 use mvpnlab_emulator::truth::file;
 use serde::de::DeserializeOwned;
 
-use crate::drive::{self, Orders};
+use crate::drive::{self, Orders, SOCKET};
+use crate::live::desk;
 
 /// The job's entry that names a fault planted in the monitor.
 const FAULT: &str = "fault";
+/// The job's entry of a lab without monitor and traffic.
+pub const BARE: &str = "bare";
+/// Where people's commands find the monitor's command line.
+const CLIENTS: &str = "/run/mvpnlab/bin";
+const NOT_BUILT: &str = "the lab was not built before it was to run";
 /// The monitor's executable, by the name that the overlay knows it by.
 const MONITOR: &str = "vmscope";
 
@@ -35,17 +42,17 @@ pub fn topology(plan: &Plan) -> Files {
     Files::from([(file::PLAN.to_owned(), to_json(plan))])
 }
 
-/// What [`Program::run`] is given.
+/// What [`Program::run`] is given, or [`Program::live`]; that may do without a monitor.
 ///
 /// # Errors
 /// The monitor's executable cannot be read.
 pub fn job(
     scenario: &Scenario,
     seed: u64,
-    monitor: &Path,
+    monitor: Option<&Path>,
     fault: Option<&str>,
 ) -> Result<Files, PlaceError> {
-    let mut files = overlay::collect(monitor)?;
+    let mut files = monitor.map_or_else(|| Ok(Files::new()), overlay::collect)?;
     files.insert(file::SCENARIO.to_owned(), to_json(scenario));
     files.insert(file::SEED.to_owned(), seed.to_string().into_bytes());
     if let Some(fault) = fault {
@@ -72,21 +79,12 @@ impl Program for LabProgram {
     }
 
     fn run(&mut self, job: &Files, log: &mut dyn FnMut(&str)) -> Result<Files, String> {
-        let running = self
-            .running
-            .as_mut()
-            .ok_or("the lab was not built before it was to run")?;
+        let running = self.running.as_mut().ok_or(NOT_BUILT)?;
         let scenario: Scenario = from_json(job, file::SCENARIO)?;
         let orders = Orders {
             scenario: &scenario,
             plan: &running.plan,
-            monitor: &|| {
-                let mut command = overlay::install(job, MONITOR, Path::new("/run/vmscope"))?;
-                if let Some(fault) = job.get(FAULT) {
-                    command.env("VMSCOPE_FAULT", String::from_utf8_lossy(fault).as_ref());
-                }
-                Ok(command)
-            },
+            monitor: &|| monitor(job),
         };
         let outcome = running
             .runtime
@@ -98,6 +96,43 @@ impl Program for LabProgram {
         }
         Ok(files)
     }
+
+    fn live(&mut self, job: &Files, line: &Line) -> Result<(), String> {
+        let running = self.running.as_mut().ok_or(NOT_BUILT)?;
+        let scenario: Scenario = from_json(job, file::SCENARIO)?;
+        let orders = Orders {
+            scenario: &scenario,
+            plan: &running.plan,
+            monitor: &|| monitor(job),
+        };
+        let mut path = std::env::var("PATH").unwrap_or_default();
+        if !line.is_native() {
+            shell::link_applets()?;
+        }
+        let is_bare = job.contains_key(BARE);
+        if !is_bare {
+            desk::install_client(&monitor(job)?, SOCKET, CLIENTS)?;
+            path = format!("{CLIENTS}:{path}");
+        }
+        let setup = desk::Setup {
+            orders: &orders,
+            is_bare,
+            path,
+        };
+        let served = running
+            .runtime
+            .block_on(desk::serve(&mut running.lab, &setup, line));
+        served.map_err(|e| e.to_string())
+    }
+}
+
+/// Installs the monitor's executable and says how it is started.
+fn monitor(job: &Files) -> Result<Command, String> {
+    let mut command = overlay::install(job, MONITOR, Path::new("/run/vmscope"))?;
+    if let Some(fault) = job.get(FAULT) {
+        command.env("VMSCOPE_FAULT", String::from_utf8_lossy(fault).as_ref());
+    }
+    Ok(command)
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! `mvpnlab run`: a suite from the command line to verdicts.
 
+pub mod interrupt;
 pub mod one;
 pub mod output;
 pub mod place;

@@ -199,6 +199,33 @@ fn what_is_no_report_cannot_be_replayed() {
 }
 
 #[test]
+fn what_was_not_kept_cannot_be_traced_and_bad_names_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().to_str().unwrap();
+    for path in [run, "no-such-run"] {
+        let output = mvpnlab(&["trace", "--run", path]);
+        assert_eq!(output.status.code(), Some(2), "{path}");
+        let said = stderr(&output);
+        assert!(said.contains(path) && said.contains("--keep"), "{said}");
+    }
+    let output = mvpnlab(&["trace", "--run", run, "red#x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("sequence number"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn the_schema_that_is_printed_is_the_one_beside_the_scenarios() {
+    let output = mvpnlab(&["schema"]);
+    assert_eq!(output.status.code(), Some(0));
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/schema.json");
+    assert_eq!(output.stdout, std::fs::read(committed).unwrap());
+}
+
+#[test]
 fn guest_is_no_command_for_people() {
     let output = mvpnlab(&["guest"]);
     assert_eq!(output.status.code(), Some(2));

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use mvpnlab_emulator::mdt::MdtLog;
 use mvpnlab_emulator::plan::Plan;
-use mvpnlab_emulator::scenario::{Action, LossCause, Scenario, Span};
+use mvpnlab_emulator::scenario::{Action, Expectation, LossCause, Scenario, Span};
 use mvpnlab_emulator::traffic::TrafficLog;
 use mvpnlab_emulator::truth::{
-    self, Counters, CustomerArrival, CustomerSide, Fate, Files, MonitorFrame, Observation,
-    ProbeTruth, Timeline, Truth,
+    self, Counters, CustomerArrival, CustomerSide, Fate, Files, MdtArrival, MonitorFrame,
+    Observation, ProbeTruth, Timeline, Truth,
 };
 
 use crate::claims::{Claims, ProbeClaim, ProbeKey, TaskRun};
@@ -85,6 +86,10 @@ pub struct Facts<'a> {
     pub customer_side: CustomerSide,
     /// Customers' packets that came to the monitor, by flow.
     pub customer_arrivals: BTreeMap<u32, Vec<CustomerArrival>>,
+    /// Customers' packets in the backbone by MDTs, by flow; of flows that an expectation asks for.
+    pub mdt_arrivals: BTreeMap<u32, Vec<MdtArrival>>,
+    /// What the PEs did with their data MDTs.
+    pub mdts: &'a MdtLog,
     /// What customers' sources and receivers counted.
     pub traffic: &'a TrafficLog,
     /// What the kernel counted.
@@ -141,6 +146,8 @@ impl<'a> Facts<'a> {
                 .iter()
                 .map(|s| (s.flow, truth.customer_arrivals(s.flow)))
                 .collect(),
+            mdt_arrivals: mdt_arrivals(truth, observation),
+            mdts: &observation.mdts,
             traffic: &observation.traffic,
             counters: &observation.counters,
             router_states: router_states(files),
@@ -280,7 +287,12 @@ impl<'a> Facts<'a> {
                 | Action::LinkUp { .. }
                 | Action::NodeKill { .. }
                 | Action::NodeRestart { .. }
-                | Action::ClockStep { .. } => false,
+                | Action::ClockStep { .. }
+                | Action::RogueJoin { .. }
+                | Action::RogueLeave { .. }
+                | Action::PeSilent { .. }
+                | Action::PeSpeaks { .. }
+                | Action::Checkpoint {} => false,
             };
             if !touches {
                 continue;
@@ -304,6 +316,19 @@ impl<'a> Facts<'a> {
         }
         out
     }
+}
+
+/// There are as many as there are customers' packets and links: only what is asked for.
+fn mdt_arrivals(truth: &Truth, observation: &Observation<'_>) -> BTreeMap<u32, Vec<MdtArrival>> {
+    let is_asked_for = |name: &str| {
+        let mut all = observation.scenario.expectations.iter();
+        all.any(|e| matches!(e, Expectation::MdtPackets { source, .. } if source == name))
+    };
+    let sources = observation.traffic.sources.iter();
+    sources
+        .filter(|source| is_asked_for(&source.name))
+        .map(|source| (source.flow, truth.mdt_arrivals(source.flow)))
+        .collect()
 }
 
 /// The truth about every pair of every run of a task.

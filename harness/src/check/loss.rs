@@ -125,7 +125,12 @@ fn impairment(action: &Action) -> Option<&Impairment> {
         | Action::TaskStart { .. }
         | Action::TaskStop { .. }
         | Action::PeStart { .. }
-        | Action::PeStop { .. } => None,
+        | Action::PeStop { .. }
+        | Action::RogueJoin { .. }
+        | Action::RogueLeave { .. }
+        | Action::PeSilent { .. }
+        | Action::PeSpeaks { .. }
+        | Action::Checkpoint {} => None,
     }
 }
 

@@ -58,6 +58,8 @@ pub fn customer_adjacencies(facts: &Facts, mvpn: &str) -> Finding {
         .filter(
             |device| matches!(&device.purpose, GrePurpose::DefaultMdt { mvpn: of } if of == mvpn),
         )
+        // Rogues come and go.
+        .filter(|device| device.present)
         .map(|device| &device.end)
         .collect();
     for own in &ends {
@@ -78,6 +80,33 @@ pub fn customer_adjacencies(facts: &Facts, mvpn: &str) -> Finding {
                 },
             );
         }
+    }
+    judge.finish()
+}
+
+/// One PE's VRF has another, a rogue perhaps, as a PIM neighbour over the MDT at the end, or has not.
+pub fn mdt_neighbor(facts: &Facts, mvpn: &str, (at, neighbor): (&str, &str), yes: bool) -> Finding {
+    let expected = match yes {
+        true => "a PIM neighbour over the MDT at the end",
+        false => "no PIM neighbour over the MDT at the end",
+    };
+    let about = format!("{neighbor} at {at}, {mvpn}");
+    let mut judge = Judge::new("mdt-neighbor", about, expected);
+    let device = |pe: &str| facts.plan.mdt_device(facts.plan.vrf(mvpn, pe)?);
+    let (Some(own), Some(other)) = (device(at), device(neighbor)) else {
+        return judge.finish();
+    };
+    if let Some(state) = facts.router_states.get(&own.end.namespace) {
+        judge.judged(1);
+        let address = other.end.address.address;
+        let found = is_neighbor(state, &own.end.interface, address);
+        judge.demand(found == yes, || {
+            let has = if found { "has" } else { "does not have" };
+            format!(
+                "{} {has} {neighbor} ({address}) as a neighbour",
+                own.end.namespace
+            )
+        });
     }
     judge.finish()
 }

@@ -2,6 +2,7 @@
 
 mod figures;
 mod lab;
+mod mdts;
 mod probes;
 mod world;
 

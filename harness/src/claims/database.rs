@@ -31,6 +31,7 @@ pub(super) fn read(bytes: &[u8], log: &[u8]) -> Result<Claims, ClaimsError> {
         status: None,
         overhead: None,
         overhead_ns: None,
+        checkpoints: Vec::new(),
         passive_since_ns: None,
     })
 }

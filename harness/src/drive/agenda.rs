@@ -18,6 +18,8 @@ pub enum Step {
     Timeline(Action),
     /// A passive observation begins (index into the monitor section).
     StartPassive(usize),
+    /// An MVPN is watched (index into the monitor section).
+    StartWatch(usize),
     /// A task starts at the time its own table gives.
     StartTask(String),
     /// A task that is still running stops.
@@ -34,6 +36,10 @@ pub fn of(scenario: &Scenario) -> Vec<Item> {
         due_ns: 0,
         step: Step::StartPassive(i),
     });
+    let watches = (0..scenario.monitor.watches.len()).map(|i| Item {
+        due_ns: 0,
+        step: Step::StartWatch(i),
+    });
     let starts = scenario.monitor.tasks.iter().filter_map(|task| {
         let start = task.start?;
         Some(Item {
@@ -48,6 +54,7 @@ pub fn of(scenario: &Scenario) -> Vec<Item> {
 
     let mut items: Vec<Item> = timeline
         .chain(passives)
+        .chain(watches)
         .chain(starts)
         .chain(stops)
         .collect();

@@ -11,13 +11,16 @@ use mvpnlab_emulator::plan::MonitorPlan;
 use mvpnlab_emulator::scenario;
 use mvpnlab_emulator::truth::file;
 use serde::Serialize;
-use vmscope_core::control::{Answer, Named, Operation};
+use vmscope_core::control::{Answer, MvpnQuestion, Named, Operation};
 use vmscope_core::name::Name;
 
 use super::orders::{self, MonitorPaths};
 use super::{DriveError, Orders, impossible};
 use crate::monitor_client::{ClientError, MonitorClient, Transcript};
 
+const FOLDER: &str = "/run/monitor";
+/// Where it is controlled.
+pub const SOCKET: &str = "/run/monitor/control.sock";
 /// How long a monitor may take to answer after its start, in the lab's time.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take to end after SIGTERM.
@@ -45,11 +48,11 @@ impl<'a> MonitorUnderTest<'a> {
         orders: &'a Orders<'a>,
         plan: &MonitorPlan,
     ) -> Result<Self, DriveError> {
-        let folder = PathBuf::from("/run/monitor");
+        let folder = PathBuf::from(FOLDER);
         fs::create_dir_all(&folder).map_err(|e| impossible("make the monitor's folder", e))?;
         let paths = MonitorPaths {
             config: folder.join("config.toml"),
-            socket: folder.join("control.sock"),
+            socket: SOCKET.into(),
             database: folder.join("vmscope.db"),
             log: folder.join("log.txt"),
         };
@@ -195,6 +198,23 @@ impl<'a> MonitorUnderTest<'a> {
         let passive = &self.orders.scenario.monitor.passives[index];
         let operation = orders::passive(self.orders.scenario, self.orders.plan, passive)?;
         self.ask(operation).await.map(drop)
+    }
+
+    /// Begins to watch an MVPN.
+    pub async fn start_watch(&mut self, index: usize) -> Result<(), DriveError> {
+        let watch = &self.orders.scenario.monitor.watches[index];
+        let operation = orders::watch(self.orders.scenario, self.orders.plan, watch)?;
+        self.ask(operation).await.map(drop)
+    }
+
+    /// What it knows of a watched MVPN.
+    pub async fn show_mvpn(&mut self, name: &str) -> Result<Answer, DriveError> {
+        let question = MvpnQuestion {
+            name: Name::new(name).map_err(|e| impossible("name an MVPN", e))?,
+            pe: None,
+            group: None,
+        };
+        self.ask(Operation::MvpnShow(question)).await
     }
 
     /// SIGKILL.

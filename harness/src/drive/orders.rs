@@ -8,7 +8,7 @@ use mvpnlab_emulator::scenario::{self, Scenario};
 use vmscope_core::config::Config;
 use vmscope_core::control::{
     Encapsulation, IgmpVersion, MvpnPe, MvpnSpec, Named, Operation, PassiveLayer, PassiveSpec,
-    ProbeSpec, RtpMode, Schedule, TaskSpec, TunnelSpec,
+    ProbeSpec, RtpMode, Schedule, TaskSpec, TunnelSpec, WatchSpec,
 };
 use vmscope_core::name::Name;
 use vmscope_core::time::{Rate, Span};
@@ -113,6 +113,7 @@ pub fn start_task(
             tunnels,
             probes,
             start: false,
+            watch: None,
         };
         return Ok(vec![
             Operation::MvpnAdd(spec),
@@ -181,6 +182,34 @@ pub fn passive(
         sources,
         layer: PassiveLayer::Mdt,
         rtp: RtpMode::Auto,
+    }))
+}
+
+/// Watching an MVPN's control plane.
+pub fn watch(
+    scenario: &Scenario,
+    plan: &Plan,
+    watch: &scenario::Watch,
+) -> Result<Operation, OrderError> {
+    let mvpn = plan.mvpns.get(&watch.mvpn).ok_or_else(|| OrderError {
+        what: format!("the watch of {:?}", watch.mvpn),
+        found: "no such MVPN".into(),
+    })?;
+    let sources = match mvpn.ssm {
+        true => mvpn.sites.iter().map(|s| s.mdt_source).collect(),
+        false => Vec::new(),
+    };
+    Ok(Operation::MvpnAdd(MvpnSpec {
+        name: named("MVPN", &watch.mvpn)?,
+        group: mvpn.default_mdt,
+        source_specific: mvpn.ssm,
+        tunnels: Vec::new(),
+        probes: ProbeSpec::default(),
+        start: false,
+        watch: Some(WatchSpec {
+            tunnels: names("tunnel", &scenario.expand_tunnels(&watch.tunnels))?,
+            sources,
+        }),
     }))
 }
 

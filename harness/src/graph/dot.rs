@@ -2,19 +2,26 @@
 
 use std::fmt::Write as _;
 
+use super::tree::Tree;
 use super::{address, mvpns, network};
 use crate::report::{Direction, Topology};
 use crate::run::suite::Case;
 
 /// The topology as an undirected graph.
-pub fn draw(case: &Case, topology: &Topology) -> String {
+pub fn draw(case: &Case, topology: &Topology, tree: Option<&Tree>) -> String {
     let mut text = String::new();
     let mut line = |words: String| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{words}");
     };
     line(format!("graph {} {{", quoted(&case.name)));
-    let caption = [vec![case.scenario.title.clone()], mvpns(&case.plan)].concat();
+    let tree_words = tree.map(Tree::words).into_iter().collect();
+    let caption = [
+        vec![case.scenario.title.clone()],
+        mvpns(&case.plan),
+        tree_words,
+    ]
+    .concat();
     line(format!("  label={};", quoted(&caption.join("\n"))));
     line("  node [style=filled, fontname=\"sans-serif\"];".to_owned());
     line("  edge [fontname=\"sans-serif\", fontsize=10];".to_owned());
@@ -43,6 +50,12 @@ pub fn draw(case: &Case, topology: &Topology) -> String {
             quoted(&link.b),
             quoted(&label.join("\n"))
         ));
+        for (from, to) in [(&link.a, &link.b), (&link.b, &link.a)] {
+            if tree.is_some_and(|tree| tree.flows(from, to)) {
+                let look = "dir=forward, color=\"#1d7a4c\", penwidth=3, constraint=false";
+                line(format!("  {} -- {} [{look}];", quoted(from), quoted(to)));
+            }
+        }
     }
     for tunnel in &topology.tunnels {
         if let Some(monitor) = topology.nodes.iter().find(|node| node.role == "monitor") {

@@ -90,14 +90,14 @@ fn action_words(action: &Action) -> String {
             link,
             to: Some(to),
             impair,
-        } => format!("link {link} towards {to}: {}", topology::words(impair)),
+        } => format!("link {link} towards {to}: {}", impair),
         Action::ImpairLink {
             link,
             to: None,
             impair,
-        } => format!("link {link}: {}", topology::words(impair)),
+        } => format!("link {link}: {}", impair),
         Action::ImpairTunnel { tunnel, impair } => {
-            format!("tunnel {tunnel}: {}", topology::words(impair))
+            format!("tunnel {tunnel}: {}", impair)
         }
         Action::LinkDown { link } => format!("link {link} down"),
         Action::LinkUp { link } => format!("link {link} up"),
@@ -107,12 +107,17 @@ fn action_words(action: &Action) -> String {
         Action::MonitorRestart {} => "monitor restarted".into(),
         Action::ClockStep { by, back: false } => format!("wall clock {by} forward"),
         Action::ClockStep { by, back: true } => format!("wall clock {by} back"),
+        Action::Checkpoint {} => "checkpoint".to_owned(),
         Action::TunnelAdd { tunnel } => format!("tunnel {tunnel} added"),
         Action::TunnelDrop { tunnel } => format!("tunnel {tunnel} dropped"),
         Action::TaskStart { task } => format!("task {task} started"),
         Action::TaskStop { task } => format!("task {task} stopped"),
         Action::PeStart { task, tunnel } => format!("{tunnel} taken into {task}"),
         Action::PeStop { task, tunnel } => format!("{tunnel} taken out of {task}"),
+        Action::RogueJoin { mvpn, pe } => format!("{pe} joins {mvpn}, a rogue"),
+        Action::RogueLeave { mvpn, pe } => format!("the rogue {pe} leaves {mvpn}"),
+        Action::PeSilent { mvpn, pe } => format!("{pe} falls silent in {mvpn}"),
+        Action::PeSpeaks { mvpn, pe } => format!("{pe} speaks again in {mvpn}"),
     }
 }
 

@@ -13,6 +13,11 @@ use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("html/style.css");
 
+/// The style sheet's first rule: the colours on a light ground, for a drawing that stands alone.
+pub fn light_colours() -> &'static str {
+    STYLE.find('}').map_or(STYLE, |end| &STYLE[..=end])
+}
+
 /// The page.
 pub fn render(report: &Report) -> String {
     page(report).into_string()

@@ -82,13 +82,13 @@ pub fn to_junit(reports: &[Report]) -> Result<String, OutputError> {
     })
 }
 
-/// What `--keep` keeps: everything the lab handed back, the taps as pcapng per link.
+/// Below a kept run: what the truth is read from, as the lab handed it back.
+pub const OBSERVATION: &str = "observation";
+
+/// What `--keep` keeps: everything the lab handed back, and the taps once more as pcapng per link.
 pub fn write_kept(folder: &Path, observation: &Files) -> Result<(), OutputError> {
-    for (name, bytes) in observation
-        .iter()
-        .filter(|(name, _)| name.as_str() != file::TAPS)
-    {
-        write(&folder.join(name), bytes)?;
+    for (name, bytes) in observation {
+        write(&kept(folder, name), bytes)?;
     }
     let captures = captures(observation).map_err(|message| OutputError::Render {
         what: "the captures",
@@ -97,6 +97,14 @@ pub fn write_kept(folder: &Path, observation: &Files) -> Result<(), OutputError>
     captures
         .iter()
         .try_for_each(|(name, bytes)| write(&folder.join("captures").join(name), bytes))
+}
+
+/// Where a file of the observation is kept: what has no folder of its own stands in one together.
+fn kept(folder: &Path, name: &str) -> PathBuf {
+    match name.contains('/') {
+        true => folder.join(name),
+        false => folder.join(OBSERVATION).join(name),
+    }
 }
 
 /// The taps per link, for Wireshark and its kin.

@@ -8,6 +8,7 @@ use mvpnlab_emulator::place::native::Native;
 use mvpnlab_emulator::place::{Execution, Files, PlaceError, Sealed, Start};
 use sha2::{Digest as _, Sha256};
 
+use super::interrupt;
 use super::one::Ran;
 use super::progress::Progress;
 use super::suite::Case;
@@ -86,6 +87,7 @@ pub struct Labs<'a> {
 impl<'a> Labs<'a> {
     /// Opens the place. When it cannot be opened every run says so: a suite's results are complete even then.
     pub fn open(setup: &'a Setup, progress: &Progress) -> Self {
+        interrupt::end_cleanly();
         let place = match setup.native {
             true => Native::open().map(Place::Native),
             false => Sealed::open(&mut |line| progress.line("image", line))
@@ -133,7 +135,12 @@ impl<'a> Labs<'a> {
 
     fn execute(&self, case: &Case, seed: u64, log: &mut dyn FnMut(&str)) -> Result<Files, Verdict> {
         let topology = program::topology(&case.plan);
-        let job = program::job(&case.scenario, seed, &self.setup.monitor, self.fault());
+        let job = program::job(
+            &case.scenario,
+            seed,
+            Some(&self.setup.monitor),
+            self.fault(),
+        );
         let job = job.map_err(|error| unsound(&error))?;
         let virtual_seconds = Duration::from_nanos(case.scenario.duration.ns);
         let execution = Execution {

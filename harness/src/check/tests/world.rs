@@ -3,12 +3,15 @@
 pub(super) use std::collections::BTreeMap;
 pub(super) use std::net::Ipv4Addr;
 
+pub(super) use mvpnlab_emulator::mdt::{Deed, MdtEvent, MdtLog, Stream};
 pub(super) use mvpnlab_emulator::plan::Plan;
-pub(super) use mvpnlab_emulator::scenario::{Action, LossCause, Probability, Scenario, Span};
+pub(super) use mvpnlab_emulator::scenario::{
+    Action, LossCause, MdtKind, Probability, Scenario, Span,
+};
 pub(super) use mvpnlab_emulator::traffic::TrafficLog;
 pub(super) use mvpnlab_emulator::truth::{
-    Counters, CustomerArrival, CustomerId, CustomerSide, Done, MonitorFrame, MrouteCounters,
-    ProbeId, Snapshot, Timeline, What,
+    Counters, CustomerArrival, CustomerId, CustomerSide, Done, MdtArrival, MonitorFrame,
+    MrouteCounters, ProbeId, Snapshot, Timeline, What,
 };
 pub(super) use vmscope_core::control::{Overhead, Traffic};
 
@@ -68,6 +71,8 @@ pub struct World {
     pub frames: Vec<MonitorFrame>,
     pub side: CustomerSide,
     pub arrivals: BTreeMap<u32, Vec<CustomerArrival>>,
+    pub mdt_arrivals: BTreeMap<u32, Vec<MdtArrival>>,
+    pub mdts: MdtLog,
     pub states: BTreeMap<String, String>,
 }
 
@@ -95,6 +100,8 @@ impl World {
                 probes: 0,
             },
             arrivals: BTreeMap::new(),
+            mdt_arrivals: BTreeMap::new(),
+            mdts: MdtLog::default(),
             states: BTreeMap::new(),
         };
         world.claims.tasks.push(TaskRun {
@@ -193,6 +200,8 @@ impl World {
             monitor_frames: self.frames.clone(),
             customer_side: self.side,
             customer_arrivals: self.arrivals.clone(),
+            mdt_arrivals: self.mdt_arrivals.clone(),
+            mdts: &self.mdts,
             traffic: &self.traffic,
             counters: &self.counters,
             router_states: self.states.clone(),

@@ -1,6 +1,6 @@
 //! The lab as it is drawn.
 
-use mvpnlab_emulator::scenario::{Impairment, Role};
+use mvpnlab_emulator::scenario::Role;
 use mvpnlab_emulator::truth::Truth;
 
 use crate::report::{Direction, Link, Node, Topology, Tunnel};
@@ -29,7 +29,7 @@ pub fn of(case: &Case) -> Topology {
                 .impair_to
                 .get(node)
                 .or(link.impair.as_ref())
-                .map(words)
+                .map(ToString::to_string)
                 .unwrap_or_default(),
             ..Direction::default()
         };
@@ -47,7 +47,7 @@ pub fn of(case: &Case) -> Topology {
             .tunnel_impairments
             .iter()
             .find(|impaired| impaired.tunnel == tunnel.name)
-            .map(|impaired| words(&impaired.impair))
+            .map(|impaired| impaired.impair.to_string())
             .unwrap_or_default(),
     });
     Topology {
@@ -84,41 +84,4 @@ fn role(role: Role) -> &'static str {
         Role::Host => "host",
         Role::Monitor => "monitor",
     }
-}
-
-/// An impairment as it is written on a link: `30ms ±5ms, loss 3%`.
-pub fn words(impairment: &Impairment) -> String {
-    let Impairment {
-        delay,
-        jitter,
-        distribution,
-        loss,
-        burst,
-        duplicate,
-        reorder,
-        corrupt,
-        rate,
-        queue_packets,
-    } = impairment;
-    let shape = |text: String| match distribution {
-        Some(distribution) => format!("{text} {}", format!("{distribution:?}").to_lowercase()),
-        None => text,
-    };
-    let delay = match (delay, jitter) {
-        (Some(delay), Some(jitter)) => Some(shape(format!("{delay} ±{jitter}"))),
-        (Some(delay), None) => Some(delay.to_string()),
-        (None, Some(jitter)) => Some(shape(format!("±{jitter}"))),
-        (None, None) => None,
-    };
-    let parts = [
-        delay,
-        loss.map(|p| format!("loss {p}")),
-        burst.map(|model| format!("bursts p {} r {}", model.p, model.r)),
-        duplicate.map(|p| format!("dup. {p}")),
-        reorder.map(|p| format!("reorder {p}")),
-        corrupt.map(|p| format!("corrupt {p}")),
-        rate.map(|rate| rate.to_string()),
-        queue_packets.map(|packets| format!("queue {packets}")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

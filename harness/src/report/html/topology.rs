@@ -18,6 +18,8 @@ pub struct Notes<'a> {
     pub node: &'a dyn Fn(&str) -> String,
     /// Beside the middle of the link between two nodes.
     pub link: &'a dyn Fn(&Link) -> String,
+    /// Whether something flows from a node to its neighbour, and is to be shown.
+    pub flows: &'a dyn Fn(&str, &str) -> bool,
 }
 
 /// A drawing's size in pixels and its content.
@@ -35,6 +37,7 @@ pub fn draw(topology: &Topology) -> Markup {
     let nothing = Notes {
         node: &|_| String::new(),
         link: &|_| String::new(),
+        flows: &|_, _| false,
     };
     let Drawing {
         width,
@@ -75,8 +78,12 @@ pub fn drawing(topology: &Topology, notes: &Notes) -> Drawing {
         .filter_map(|link| ends(link).map(|(a, b)| (link, at[a], at[b])))
         .collect();
     let elements = html! {
-        @for (link, a, b) in &links { (line(link, *a, *b)) }
-        @for tunnel in tunnels(topology, &index, &at) { (tunnel) }
+        @for (link, a, b) in &links {
+            (line(link, *a, *b))
+            @if (notes.flows)(&link.a, &link.b) { (flow(*a, *b)) }
+            @if (notes.flows)(&link.b, &link.a) { (flow(*b, *a)) }
+        }
+        @for tunnel in tunnels(topology, &index, &at, notes.flows) { (tunnel) }
         @for (link, a, b) in &links { (labels(link, &(notes.link)(link), *a, *b)) }
         @for (node, at) in topology.nodes.iter().zip(&at) {
             (box_of(node, &[subtitle(topology, node), (notes.node)(&node.name)], *at))
@@ -89,18 +96,20 @@ pub fn drawing(topology: &Topology, notes: &Notes) -> Drawing {
     }
 }
 
+/// Roles, and the style sheet's names of their colours.
+pub const ROLES: [(&str, &str); 5] = [
+    ("P", "--p"),
+    ("PE", "--pe"),
+    ("CE", "--ce"),
+    ("host", "--host"),
+    ("monitor", "--monitor"),
+];
+
 /// Colours explained.
 pub fn legend() -> Markup {
-    let colours = [
-        ("P", "--p"),
-        ("PE", "--pe"),
-        ("CE", "--ce"),
-        ("host", "--host"),
-        ("monitor", "--monitor"),
-    ];
     html! {
         div.legend {
-            @for (name, colour) in colours { span { i style=(format!("background:var({colour})")) {} (name) } }
+            @for (name, colour) in ROLES { span { i style=(format!("background:var({colour})")) {} (name) } }
             span { i style="background:var(--bad)" {} "link that lost packets; its loss beside the impairment" }
             span { i style="background:var(--claim)" {} "monitor tunnel" }
         }
@@ -157,6 +166,33 @@ fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
         line x1=(px(a.0)) y1=(px(a.1)) x2=(px(b.0)) y2=(px(b.1)) stroke=(colour) stroke-width=(px(width)) {
             title { (link.a) "–" (link.b) }
         }
+    }
+}
+
+/// An arrow beside the line of a link, on the right of who follows it: so that both directions have room.
+fn flow(from: (f64, f64), to: (f64, f64)) -> Markup {
+    const ASIDE: f64 = 5.0;
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx.hypot(dy).max(1.0);
+    let (ux, uy) = (dx / length, dy / length);
+    // A point so far along and so far to the right.
+    let at = |along: f64, right: f64| {
+        format!(
+            "{},{}",
+            px(from.0 + ux * along - uy * right),
+            px(from.1 + uy * along + ux * right)
+        )
+    };
+    // Between the label in the middle and the box at the end.
+    let tip = length * 0.74;
+    let head = [
+        at(tip, ASIDE),
+        at(tip - 13.0, ASIDE - 6.0),
+        at(tip - 13.0, ASIDE + 6.0),
+    ];
+    html! {
+        path d=(format!("M{}L{}", at(0.0, ASIDE), at(length, ASIDE))) stroke="var(--good)" stroke-width="3.5" {}
+        polygon points=(head.join(" ")) fill="var(--good)" {}
     }
 }
 
@@ -223,7 +259,12 @@ fn label(text: &str, colour: &str, (x, y): (f64, f64)) -> Markup {
 }
 
 /// One arc a router, monitor to router; parallel tunnels are counted.
-fn tunnels(topology: &Topology, index: &BTreeMap<&str, usize>, at: &[(f64, f64)]) -> Vec<Markup> {
+fn tunnels(
+    topology: &Topology,
+    index: &BTreeMap<&str, usize>,
+    at: &[(f64, f64)],
+    flows: &dyn Fn(&str, &str) -> bool,
+) -> Vec<Markup> {
     let Some(monitor) = topology
         .nodes
         .iter()
@@ -259,8 +300,12 @@ fn tunnels(topology: &Topology, index: &BTreeMap<&str, usize>, at: &[(f64, f64)]
             .filter(|tunnel| tunnel.at == router)
             .map(|tunnel| tunnel.name.as_str())
             .collect();
+        let width = match names.iter().any(|name| flows(router, name)) {
+            true => "4",
+            false => "1.5",
+        };
         Some(html! {
-            path d=(path) fill="none" stroke="var(--claim)" stroke-width="1.5" stroke-dasharray="5 4" opacity="0.75" {
+            path d=(path) fill="none" stroke="var(--claim)" stroke-width=(width) stroke-dasharray="5 4" opacity="0.75" {
                 title { "tunnels " (names.join(", ")) }
             }
         })
