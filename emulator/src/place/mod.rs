@@ -15,6 +15,7 @@ pub mod living;
 pub mod native;
 pub mod overlay;
 pub mod probe;
+pub mod processor;
 pub mod qemu;
 pub mod qmp;
 pub mod sealed;

@@ -18,6 +18,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use super::error::{LAST_LINES, LastWords, PlaceError};
 use super::gate;
 use super::overlay;
+use super::processor::Processor;
 use super::qmp::{Qmp, QmpError};
 use super::shared_memory::{WINDOW_BYTES, Window};
 
@@ -153,7 +154,7 @@ impl Qemu {
         )
     }
 
-    /// Starts a machine. A fork is left stopped until it is told to go on.
+    /// Starts a machine, on one processor if it is given one. A fork is left stopped until it is told to go on.
     ///
     /// # Errors
     /// [`PlaceError::NoQemu`], or what could not be prepared for it.
@@ -162,6 +163,7 @@ impl Qemu {
         boot: &Boot,
         kernel: &Path,
         memory_mib: u32,
+        processor: Option<&Processor>,
         prepare: &dyn Fn(&Window) -> Result<(), PlaceError>,
         deadline: Instant,
     ) -> Result<Machine, PlaceError> {
@@ -179,6 +181,10 @@ impl Qemu {
             Boot::Fresh { .. } | Boot::Continue { .. } => Pace::Virtual,
         };
         let mut command = Command::new(&self.program);
+        if let Some(processor) = processor {
+            let held = processor.hold(&mut command);
+            held.map_err(|e| PlaceError::io("choose", "a processor for QEMU", e))?;
+        }
         let gate = match pace {
             Pace::Virtual => Some(gate::put_before(&mut command)?),
             Pace::Real => None,

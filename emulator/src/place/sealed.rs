@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::PlaceError;
 use super::image::{Image, hex};
+use super::processor::Processor;
 use super::qemu::{Boot, Machine, Pace, Qemu, join, memory_file};
 use super::qmp::QmpError;
 use super::shared_memory::{State, Window};
@@ -28,6 +29,7 @@ pub struct Sealed {
     overlay: Vec<u8>,
     overlay_hash: String,
     store: Store,
+    cache: Cache,
 }
 
 impl Sealed {
@@ -61,6 +63,7 @@ impl Sealed {
             overlay,
             overlay_hash,
             store: Store::new(cache),
+            cache: cache.clone(),
         })
     }
 
@@ -108,6 +111,9 @@ impl Sealed {
     ) -> Result<Machine, PlaceError> {
         let job = archive::pack(execution.job).map_err(PlaceError::Archive)?;
         self.on_the_way(execution, progress, |lab| {
+            lab.built()?;
+            // It may stand idle for hours, and keeps no processor from those that work.
+            lab.processor = None;
             let mut machine = lab.fork(&job, pace)?;
             machine.go_on(lab.clock)?;
             Ok(machine)
@@ -140,6 +146,7 @@ impl Sealed {
             sealed: self,
             execution,
             topology: &topology,
+            processor: Processor::free(&self.cache),
             clock: &clock,
             progress,
         })
@@ -151,6 +158,7 @@ struct Lab<'a> {
     sealed: &'a Sealed,
     execution: &'a Execution<'a>,
     topology: &'a [u8],
+    processor: Option<Processor>,
     clock: &'a Clock,
     progress: &'a mut dyn FnMut(&str),
 }
@@ -262,6 +270,7 @@ impl Lab<'_> {
             boot,
             &kernel,
             self.execution.memory_mib,
+            self.processor.as_ref(),
             prepare,
             self.clock.end,
         )
