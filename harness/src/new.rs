@@ -183,18 +183,21 @@ mod tests {
 
     #[test]
     fn a_file_is_never_overwritten() {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        // With a repository of its own, so that no schema is found above it.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
         let mut new = new(Shape::Line, 2, 2, None);
-        new.output = Some(file.path().to_owned());
+        let there = folder.path().join("there.toml");
+        std::fs::write(&there, "").unwrap();
+        new.output = Some(there.clone());
         assert_eq!(command(&new), Exit::Infrastructure);
-        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "");
-        let beside = file.path().with_extension("toml");
+        assert_eq!(std::fs::read_to_string(&there).unwrap(), "");
+        let beside = folder.path().join("new.toml");
         new.output = Some(beside.clone());
         assert_eq!(command(&new), Exit::Pass);
         assert_eq!(
             std::fs::read_to_string(&beside).unwrap(),
             scenario(&new).unwrap()
         );
-        std::fs::remove_file(beside).unwrap();
     }
 }
