@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use super::ROUTERS_MAX;
 use super::sketch::{Link, Router, Sketch};
 
 /// Length of a node's name, at most (scenarios' rule).
@@ -36,11 +37,13 @@ struct Place {
 /// Reads a file; every node becomes a PE. Links whose length is not known get `delay`.
 pub fn sketch(file: &Path, delay: &str) -> Result<Sketch, String> {
     let about = |what: String| format!("{}: {what}", file.display());
-    let text =
-        fs::read_to_string(file).map_err(|error| about(format!("cannot read it: {error}")))?;
+    let bytes = fs::read(file).map_err(|error| about(format!("cannot read it: {error}")))?;
+    // Older files are in Latin-1; of a label, only what is ASCII matters here.
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}');
     let graph = match text.trim_start().starts_with('<') {
-        true => graphml::read(&text),
-        false => gml::read(&text),
+        true => graphml::read(text),
+        false => gml::read(text),
     };
     let title = file.file_stem().unwrap_or_default().to_string_lossy();
     graph
@@ -52,6 +55,12 @@ fn routers(graph: &Graph, title: &str, delay: &str) -> Result<Sketch, String> {
     if graph.nodes.len() < 2 {
         return Err(format!(
             "{} nodes: an MVPN needs two PEs",
+            graph.nodes.len()
+        ));
+    }
+    if graph.nodes.len() > ROUTERS_MAX as usize {
+        return Err(format!(
+            "{} nodes: a lab has room for {ROUTERS_MAX} PEs; keep one part of it",
             graph.nodes.len()
         ));
     }
@@ -71,7 +80,7 @@ fn routers(graph: &Graph, title: &str, delay: &str) -> Result<Sketch, String> {
     });
     let pes = graph.nodes.iter().map(|(id, place)| Router {
         name: names[id].clone(),
-        remark: place.label.as_ref().map(|label| one_line(label)),
+        remark: place.said(),
     });
     let first = graph.nodes.keys().next().map(|id| names[id].clone());
     Ok(Sketch {
@@ -119,7 +128,7 @@ fn unreached(graph: &Graph, pairs: &BTreeSet<(String, String)>) -> Option<String
         .nodes
         .iter()
         .find(|(id, _)| !reached.contains(id))
-        .map(|(id, place)| place.label.clone().unwrap_or_else(|| id.clone()))
+        .map(|(id, place)| place.said().unwrap_or_else(|| id.clone()))
 }
 
 /// A name that scenarios allow for every node, alike its label, and no two alike.
@@ -129,7 +138,7 @@ fn names(graph: &Graph) -> BTreeMap<String, String> {
         .nodes
         .iter()
         .map(|(id, place)| {
-            let label = place.label.as_deref().unwrap_or(id);
+            let label = place.said().unwrap_or_else(|| id.clone());
             let mut base: String = label
                 .chars()
                 .filter(char::is_ascii_alphanumeric)
@@ -171,8 +180,16 @@ fn delay_us(km: f64) -> u64 {
     ((km / FIBRE_KM_PER_S * 1e6).round() as u64).max(1)
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+impl Place {
+    /// Its label in one line, if it says anything.
+    fn said(&self) -> Option<String> {
+        let words: Vec<&str> = self
+            .label
+            .iter()
+            .flat_map(|label| label.split_whitespace())
+            .collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
 }
 
 #[cfg(test)]
@@ -219,6 +236,29 @@ graph [
         assert_eq!(gml::read(GML), graphml::read(GRAPHML));
     }
 
+    /// As drawing programs save GraphML, and as GML writes what is not ASCII.
+    #[test]
+    fn what_others_put_into_their_files_is_no_obstacle() {
+        let drawn = r#"<graphml xmlns:y="http://www.yworks.com/xml/graphml">
+  <key for="node" id="d0" yfiles.type="nodegraphics"/>
+  <key attr.name="label" attr.type="string" for="node" id="d1"><default/></key>
+  <graph edgedefault="directed" id="G">
+    <data key="d9">nobody declared this</data>
+    <node id="a"><data key="d1"/><data key="d0"><y:ShapeNode><y:Geometry x="1"/></y:ShapeNode></data></node>
+    <node id="b"><data key="d1"><![CDATA[Bern & Biel]]></data></node>
+    <edge id="e0" source="a" target="b"><data key="d0"/></edge>
+  </graph>
+</graphml>"#;
+        let drawn = graphml::read(drawn).unwrap();
+        assert_eq!(drawn.edges, [("a".to_owned(), "b".to_owned())]);
+        assert_eq!(names(&drawn)["a"], "a");
+        assert_eq!(drawn.nodes["b"].label.as_deref(), Some("Bern & Biel"));
+        let escaped = r#"graph [ node [ id 1 label "Z&#252;rich" ] node [ id 2 label "AT&T" ] ]"#;
+        let escaped = gml::read(escaped).unwrap();
+        assert_eq!(escaped.nodes["1"].label.as_deref(), Some("Zürich"));
+        assert_eq!(escaped.nodes["2"].label.as_deref(), Some("AT&T"));
+    }
+
     #[test]
     fn a_graph_becomes_a_sound_scenario() {
         let text = routers(&gml::read(GML).unwrap(), "zoo", "3ms")
@@ -239,6 +279,7 @@ graph [
             ("", "no graph"),
             ("graph [ node [ id 0 ] ]", "needs two"),
             ("graph [ node [ id 0 ] node [ id 1 ] ]", "not connected"),
+            (&crowd(201), "201 nodes"),
             (
                 "graph [ node [ id 0 ] node [ id 1 ] edge [ source 0 target 7 ] ]",
                 "\"7\"",
@@ -260,6 +301,11 @@ graph [
             let error = graphml::read(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");
         }
+    }
+
+    fn crowd(nodes: usize) -> String {
+        let nodes: String = (0..nodes).map(|id| format!("node [ id {id} ] ")).collect();
+        format!("graph [ {nodes}]")
     }
 
     proptest::proptest! {

@@ -1,5 +1,7 @@
 //! GML (Himsolt, 1997): keys and values, where a value may be a list of keys and values in brackets.
 
+use quick_xml::escape::unescape;
+
 use super::{Graph, Place};
 
 /// A value.
@@ -33,7 +35,7 @@ pub fn read(text: &str) -> Result<Graph, String> {
         match key {
             "node" => {
                 let place = Place {
-                    label: plain("label"),
+                    label: plain("label").map(|label| readable(&label)),
                     latitude: number("Latitude"),
                     longitude: number("Longitude"),
                 };
@@ -44,6 +46,11 @@ pub fn read(text: &str) -> Result<Graph, String> {
         }
     }
     Ok(found)
+}
+
+/// GML is ASCII: other characters stand in it as in SGML (`&#252;`). What is not understood stays as it is.
+fn readable(label: &str) -> String {
+    unescape(label).map_or_else(|_| label.to_owned(), |text| text.into_owned())
 }
 
 /// Deeper lists than these are nobody's topology.

@@ -67,6 +67,9 @@ impl Reading {
             Event::Text(text) if self.attribute.is_some() => {
                 self.content += &text.decode().map_err(|error| error.to_string())?;
             }
+            Event::CData(text) if self.attribute.is_some() => {
+                self.content += &text.decode().map_err(|error| error.to_string())?;
+            }
             Event::GeneralRef(reference) if self.attribute.is_some() => {
                 let name = reference.decode().map_err(|error| error.to_string())?;
                 let character = match reference.resolve_char_ref() {
@@ -97,8 +100,11 @@ impl Reading {
         };
         match element.local_name().as_ref() {
             b"graph" => self.graphs += 1,
+            // Editors declare keys without a name for what only they understand.
             b"key" => {
-                self.keys.insert(needed("id")?, needed("attr.name")?);
+                if let Some(name) = value("attr.name")? {
+                    self.keys.insert(needed("id")?, name);
+                }
             }
             b"node" => {
                 let id = needed("id")?;
