@@ -118,8 +118,11 @@ pub enum Command {
     /// Takes a lab down; nothing of it is left.
     Down {
         /// Which lab; the only one unless told.
-        #[arg(value_name = "LAB")]
+        #[arg(value_name = "NAME", conflicts_with = "lab")]
         name: Option<String>,
+        /// Which lab, as the other verbs have it.
+        #[command(flatten)]
+        lab: InLab,
     },
     /// Removes what labs left whose processes were killed, and nothing else.
     Gc,

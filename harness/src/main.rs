@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Command::Capture(args) => live::command::capture(&args).into(),
         Command::Step { span, lab } => live::command::step(lab.lab.as_deref(), &span).into(),
         Command::Until { what, lab } => live::command::until(lab.lab.as_deref(), what).into(),
-        Command::Down { name } => live::command::down(name.as_deref()).into(),
+        Command::Down { name, lab } => live::command::down(name.or(lab.lab).as_deref()).into(),
         Command::Gc => live::command::gc().into(),
         Command::Keep(args) => live::keep(&args).into(),
         Command::Schema => describe::schema().into(),

@@ -25,7 +25,7 @@ const NAME_MAX: usize = 40;
 #[allow(missing_docs)] // the messages say it
 pub enum RegistryError {
     #[error(
-        "a lab named {0:?} is up already; take it down (`mvpnlab down --lab {0}`) or name this one otherwise (--name)"
+        "a lab named {0:?} is up already; take it down (`mvpnlab down {0}`) or name this one otherwise (--name)"
     )]
     Taken(String),
     #[error("{0:?} is no name for a lab: use 1 to {NAME_MAX} letters, digits, `-` and `_`")]
