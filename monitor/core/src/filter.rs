@@ -20,7 +20,7 @@ use crate::view::ALL_PIM_ROUTERS;
 pub(crate) struct FilterInput<'a> {
     pub(crate) tunnels: Vec<&'a TunnelSpec>,
     pub(crate) passive: Vec<&'a PassiveSpec>,
-    /// Default MDTs that are watched, and whether over the monitor's own link.
+    /// Default MDTs that are watched (224.0.0.13: a link without one), and whether over the monitor's own link.
     pub(crate) watched: Vec<(Ipv4Addr, bool)>,
     pub(crate) probe_port: u16,
     /// Let customer packets through although nobody asked: a planted fault.
@@ -99,9 +99,30 @@ fn inner_clause(input: &FilterInput<'_>, key: bool) -> String {
         input
             .watched
             .iter()
-            .map(|(group, _)| control_clause(at, *group)),
+            .map(|(group, _)| watch_clause(at, *group)),
     );
     format!("(ip[20:2] = {flags} and ({}))", any.join(" or "))
+}
+
+/// What a watch reads of the packets whose IPv4 header is at `at`.
+fn watch_clause(at: usize, group: Ipv4Addr) -> String {
+    match group {
+        ALL_PIM_ROUTERS => plain_clause(at),
+        default_mdt => control_clause(at, default_mdt),
+    }
+}
+
+/// A router's control message on a link without an MDT: PIM or an MDT Join, to all PIM routers.
+fn plain_clause(at: usize) -> String {
+    format!(
+        "(ip[{}:4] = {:#010x} and (ip[{}] = 103 or (ip[{at}] = 0x45 and ip[{}] = 17 and ip[{}:2] = {})))",
+        at + 16,
+        u32::from(ALL_PIM_ROUTERS),
+        at + 9,
+        at + 9,
+        at + 22,
+        mdt_join::PORT,
+    )
 }
 
 /// A PE's control message on a default MDT whose own IPv4 header is at `at`: PIM or an MDT Join, to all PIM routers, in
@@ -150,7 +171,7 @@ fn native_clause(input: &FilterInput<'_>) -> Option<String> {
             .watched
             .iter()
             .filter(|(_, natively)| *natively)
-            .map(|(group, _)| control_clause(0, *group)),
+            .map(|(group, _)| watch_clause(0, *group)),
     );
     Some(format!("({})", any.join(" or ")))
 }
@@ -234,6 +255,18 @@ mod tests {
             tunnels: config.tunnels.iter().collect(),
             passive: Vec::new(),
             watched: vec![(Ipv4Addr::new(239, 1, 1, 1), true)],
+            probe_port: config.probe_port,
+            customers_anyway: false,
+        }));
+    }
+
+    #[test]
+    fn a_watch_without_an_mdt_lets_the_links_own_control_messages_through() {
+        let config = Config::from_toml(&[KEYED, NATIVE].join("\n")).unwrap();
+        insta::assert_snapshot!(render(&FilterInput {
+            tunnels: config.tunnels.iter().collect(),
+            passive: Vec::new(),
+            watched: vec![(ALL_PIM_ROUTERS, true)],
             probe_port: config.probe_port,
             customers_anyway: false,
         }));

@@ -55,6 +55,8 @@ const RECORDS_MAX: usize = 1 << 18;
 const EVENTS_MAX: usize = 4_096;
 /// Pings and streams are reported this often.
 const REPORT_INTERVAL: Span = Span::from_s(10);
+/// Further behind than this (a capture with a hole in it), one report covers all of the time since the last one.
+const REPORTS_BEHIND_MAX: Span = Span::from_s(3_600);
 /// Times of capture drops that are remembered.
 const DROPS_REMEMBERED: usize = 1_024;
 
@@ -338,7 +340,12 @@ impl Session {
     /// Rows of pings and streams for the time since the last ones.
     fn report(&mut self, now: Instant) {
         let start = self.report_from;
-        let end = start + REPORT_INTERVAL;
+        let behind = now.since(self.reports_due());
+        let missed = match behind > REPORTS_BEHIND_MAX {
+            true => behind.as_ns() / REPORT_INTERVAL.as_ns(),
+            false => 0,
+        };
+        let end = start + REPORT_INTERVAL.times(missed + 1);
         self.report_from = end;
         let pinging = self
             .tunnels

@@ -195,7 +195,8 @@ pub struct SendSpec {
 pub struct MvpnSpec {
     /// Name, unique among tasks and MVPNs; its task bears the same name.
     pub name: Name,
-    /// The default MDT group (RFC 6037).
+    /// The default MDT group (RFC 6037). Or 224.0.0.13, if it is watched only: then it is no MVPN but the routers that
+    /// speak PIM on the link itself.
     pub group: Ipv4Addr,
     /// The default MDT is source specific: (S,G) joins, one per sender.
     #[serde(default)]

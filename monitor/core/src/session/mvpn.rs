@@ -19,7 +19,10 @@ impl Session {
                 "choose another name, or drop the other",
             ));
         }
-        super::tasks::check_group(spec.group)?;
+        let only_listens = spec.tunnels.is_empty() && spec.watch.is_some();
+        if !(only_listens && super::watch::is_plain(spec.group)) {
+            super::tasks::check_group(spec.group)?;
+        }
         for tunnel in &spec.tunnels {
             self.tunnels.find(tunnel)?;
         }

@@ -162,7 +162,7 @@ impl Session {
         on_mdt: bool,
         bytes: usize,
     ) {
-        if on_mdt && self.handle_control(stamp, id, seen, bytes) {
+        if self.handle_control(stamp, id, seen, on_mdt, bytes) {
             return;
         }
         let mut observed = false;

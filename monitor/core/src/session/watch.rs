@@ -12,7 +12,7 @@ use crate::packet::Seen;
 use crate::report::Record;
 use crate::spec::{Encapsulation, WatchSpec};
 use crate::time::{Instant, Span};
-use crate::view::{Refresh, Refreshes, View};
+use crate::view::{ALL_PIM_ROUTERS, Refresh, Refreshes, View};
 
 /// Repetitions are written down this often; between, they are only counted.
 const REPEATED_EVERY: Span = Span::from_s(300);
@@ -50,7 +50,10 @@ impl Session {
         let mut ids = Vec::with_capacity(watch.tunnels.len());
         for tunnel in &watch.tunnels {
             let id = self.tunnels.find(tunnel)?;
-            self.check_join(id, group, &watch.sources)?;
+            match is_plain(group) {
+                true => check_plain(name, &watch.sources)?,
+                false => self.check_join(id, group, &watch.sources)?,
+            }
             if let Some(other) = self.watches.get(&(id, group)) {
                 let message = format!(
                     "cannot watch MVPN {name}: {group} over tunnel {tunnel} is MVPN {other}'s default MDT"
@@ -75,7 +78,10 @@ impl Session {
         let wanted = Wanted::from_list(&sources.unwrap_or_default());
         for id in tunnels {
             let owner = Owner::Watch(name.clone());
-            self.set_membership(now, *id, owner, group, wanted.clone());
+            // Nobody joins 224.0.0.13 by IGMP: routers flood the local network control block (RFC 4541 section 2.1.2).
+            if !is_plain(group) {
+                self.set_membership(now, *id, owner, group, wanted.clone());
+            }
             self.watches.insert((*id, group), name.clone());
         }
         self.record(
@@ -116,21 +122,27 @@ impl Session {
         self.update_filter();
     }
 
-    /// A packet on an MDT: whether it was a control message of a watched MVPN.
+    /// A packet to a group: whether it was a control message of a watched MVPN, or of a watched link.
     pub(super) fn handle_control(
         &mut self,
         stamp: Instant,
         tunnel: u32,
         seen: &Seen<'_>,
+        on_mdt: bool,
         bytes: usize,
     ) -> bool {
         let Some(name) = self.watches.get(&(tunnel, seen.dst)) else {
             return false;
         };
-        let Ok(Content::Mdt(Customer::Ipv4(customer))) = Content::of(&seen.packet) else {
-            return false;
+        let said = match (on_mdt, is_plain(seen.dst)) {
+            (true, false) => match Content::of(&seen.packet) {
+                Ok(Content::Mdt(Customer::Ipv4(customer))) => customer,
+                Ok(_) | Err(_) => return false,
+            },
+            (false, true) => seen.packet,
+            (true, true) | (false, false) => return false,
         };
-        if !View::reads(&customer) {
+        if !View::reads(&said) {
             return false;
         }
         let name = name.clone();
@@ -138,7 +150,7 @@ impl Session {
             tunnel.overhead.control_received.count(bytes);
         }
         self.with_view(stamp, &name, |view| {
-            view.handle_packet(stamp, seen.src, &customer);
+            view.handle_packet(stamp, seen.src, &said);
         });
         true
     }
@@ -246,6 +258,24 @@ impl Session {
             self.event(Event::Change(Box::new(change.clone())));
             self.record(now, Record::Change(Box::new(change)));
         }
+    }
+}
+
+/// Whether a watch is of the PIM that routers speak on a link itself, rather than of an MVPN's on its default MDT.
+pub(super) fn is_plain(group: Ipv4Addr) -> bool {
+    group == ALL_PIM_ROUTERS
+}
+
+fn check_plain(name: &Name, sources: &[Ipv4Addr]) -> Result<(), Refusal> {
+    match sources {
+        [] => Ok(()),
+        [..] => Err(Refusal::new(
+            ErrorCode::Invalid,
+            format!(
+                "cannot watch {name}: {ALL_PIM_ROUTERS} is not joined, so not for single sources"
+            ),
+            "name no sources",
+        )),
     }
 }
 
@@ -361,6 +391,53 @@ mod tests {
             refusal.message.contains("is MVPN red's default MDT"),
             "{refusal}"
         );
+    }
+
+    const LAN: &str = r#"{"op":"tunnel-add","name":"lan","encapsulation":"none","inner_local":"10.1.0.2",
+        "inner_remote":"10.1.0.1"}"#;
+    const CORE: &str =
+        r#"{"op":"mvpn-add","name":"core","group":"224.0.0.13","watch":{"tunnels":["lan"]}}"#;
+
+    /// A router's Hello on the monitor's own link.
+    fn plain_hello() -> Vec<u8> {
+        let mut pim = HELLO;
+        let sum = Sum::of(&pim).checksum().to_be_bytes();
+        pim[2..4].copy_from_slice(&sum);
+        ip([10, 1, 0, 1], [224, 0, 0, 13], 103, &pim)
+    }
+
+    #[test]
+    fn a_links_own_routers_are_heard_without_a_join_and_an_mvpns_are_not() {
+        let mut session = watching();
+        ask(&mut session, LAN).unwrap();
+        ask(&mut session, CORE).unwrap();
+        hears(&mut session, 1, &plain_hello());
+        hears(&mut session, 1, &hello([239, 1, 1, 1]));
+        for (name, pe) in [("core", "10.1.0.1"), ("red", "10.2.0.2")] {
+            let question = format!(r#"{{"op":"mvpn-show","name":"{name}"}}"#);
+            let Ok(Answer::MvpnState { records, .. }) = ask(&mut session, &question) else {
+                panic!("no state");
+            };
+            let heard: Vec<_> = records.iter().map(|r| r.key.pe().to_string()).collect();
+            assert_eq!(heard, [pe], "{name}");
+        }
+        let Ok(Answer::Tunnel(lan)) = ask(&mut session, r#"{"op":"tunnel-show","name":"lan"}"#)
+        else {
+            panic!("no tunnel");
+        };
+        assert_eq!(lan.groups, [], "nothing is joined");
+    }
+
+    #[test]
+    fn a_link_is_not_probed_and_has_no_sources() {
+        let mut session = watching();
+        ask(&mut session, LAN).unwrap();
+        let probed = CORE.replace("\"watch\"", "\"tunnels\":[\"lan\"],\"watch\"");
+        let refusal = ask(&mut session, &probed).unwrap_err();
+        assert!(refusal.message.contains("never forwarded"), "{refusal}");
+        let sourced = CORE.replace("[\"lan\"]", "[\"lan\"],\"sources\":[\"10.1.0.1\"]");
+        let refusal = ask(&mut session, &sourced).unwrap_err();
+        assert!(refusal.message.contains("not joined"), "{refusal}");
     }
 
     #[test]
