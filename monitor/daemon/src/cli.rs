@@ -4,10 +4,12 @@ mod errand;
 mod probe_options;
 mod verbs;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use vmscope_core::config::LogLevel;
+use vmscope_core::name::Name;
 
 pub use errand::{DatabaseQuery, Errand, HistoryQuery, HistoryQuestion};
 pub use verbs::Verb;
@@ -37,13 +39,16 @@ Exit codes:
   0  done
   1  refused by the daemon: the message says why, and what to do
   2  usage: the command line or the configuration file makes no sense
-  3  no daemon can be reached, or it cannot start: no privilege, no interface, no database";
+  3  no daemon can be reached, or it cannot start: no privilege, no interface, no database;
+     or a capture could not be read to its end";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Be the monitor: needs CAP_NET_RAW
     Daemon(DaemonArgs),
+    /// Listen to a capture instead of the network: who was in which MVPN
+    Read(ReadArgs),
     /// Say commands one after another, with help and completion
     Console,
     /// Ask the monitor.
@@ -63,6 +68,43 @@ pub struct DaemonArgs {
     /// How much to say on stderr, whatever the configuration says
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub log: Option<Level>,
+}
+
+/// What to listen for in a capture.
+///
+/// The capture may be taken in the backbone, where MDTs are GRE to groups, or at a monitor, inside its tunnels. The time
+/// is the capture's. With tunnels in the configuration only those are opened; without, all.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["mvpns", "plain", "config"]).required(true).multiple(true))]
+pub struct ReadArgs {
+    /// The capture, pcapng or pcap; `-` is standard input
+    pub file: PathBuf,
+    /// An MVPN and its default MDT group; may be said several times
+    #[arg(long = "mvpn", value_name = "NAME=GROUP", value_parser = name_and_group)]
+    pub mvpns: Vec<(Name, Ipv4Addr)>,
+    /// Under this name, the routers that speak PIM on the link itself, in no MVPN
+    #[arg(long, value_name = "NAME")]
+    pub plain: Option<Name>,
+    /// MVPNs, tunnels and expectations of a daemon's configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print each change, with its time
+    #[arg(long)]
+    pub changes: bool,
+    /// Write the history into this database, a file or postgres://…, for `mvpn show` and `mvpn diff`
+    #[arg(long, value_name = "DATABASE")]
+    pub database: Option<PathBuf>,
+}
+
+fn name_and_group(text: &str) -> Result<(Name, Ipv4Addr), String> {
+    let (name, group) = text
+        .split_once('=')
+        .ok_or("write it as NAME=GROUP, as in red=239.1.1.1")?;
+    let name = Name::new(name).map_err(|error| error.to_string())?;
+    match group.parse() {
+        Ok(group) => Ok((name, group)),
+        Err(_) => Err(format!("{group:?} is no IPv4 address")),
+    }
 }
 
 /// How much the daemon says on stderr.

@@ -60,7 +60,8 @@ pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
     }
 }
 
-fn log_to_stderr(level: LogLevel) {
+/// Says on stderr what is at least this important.
+pub fn log_to_stderr(level: LogLevel) {
     let level = match level {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,
@@ -136,7 +137,8 @@ fn bad_config(path: &Path, problem: String) -> StartError {
     }
 }
 
-fn read_config(path: &Path) -> Result<Config, StartError> {
+/// Reads a configuration file.
+pub fn read_config(path: &Path) -> Result<Config, StartError> {
     let text = fs::read_to_string(path).map_err(|source| StartError::ConfigFile {
         path: path.to_owned(),
         source,

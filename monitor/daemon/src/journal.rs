@@ -6,6 +6,9 @@ use vmscope_store::{ClockAnchor, Counters, Entry, Health, Level, LogEvent, Put, 
 
 use crate::clock::Step;
 
+/// How often a full queue is looked at.
+const ROOM_LOOKED_FOR_EVERY: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// Writes down what happens, if there is a database, and tells stderr what people should know.
 pub struct Journal {
     writer: Option<Writer>,
@@ -120,6 +123,42 @@ impl Journal {
                 None => tracing::debug!("{} records written", health.written),
             },
             Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    /// Waits until the database has taken enough for more to be put without loss: for one who reads faster than it writes,
+    /// and can wait. The error is why it takes nothing.
+    pub fn wait_for_room(&self) -> Result<(), String> {
+        let Some(writer) = &self.writer else {
+            return Ok(());
+        };
+        while writer.is_half_full() {
+            if let Some(why) = writer.health().failing {
+                return Err(why);
+            }
+            std::thread::sleep(ROOM_LOOKED_FOR_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Ends the session in good order; an error unless all that was put is in the database.
+    pub fn finish_all(
+        self,
+        at_ns: Instant,
+        realtime_minus_monotonic_ns: i64,
+    ) -> Result<(), String> {
+        self.put(Entry::End {
+            at_ns,
+            realtime_minus_monotonic_ns,
+        });
+        let Some(writer) = self.writer else {
+            return Ok(());
+        };
+        let health = writer.finish().map_err(|error| error.to_string())?;
+        match (health.failing, health.rejection, health.dropped) {
+            (None, None, 0) => Ok(()),
+            (Some(why), _, _) | (None, Some(why), _) => Err(why),
+            (None, None, dropped) => Err(format!("{dropped} records were lost")),
         }
     }
 

@@ -1,8 +1,8 @@
 //! VMScope: the monitor's daemon, and the command line that speaks to it.
 //!
 //! `daemon` opens the sockets and starts the [`driver`], which is the only place where
-//! packets, time, requests and results meet the core's `Session`. Everything else is a
-//! client of the control socket.
+//! packets, time, requests and results meet the core's `Session`. [`read`] drives another one
+//! over a capture. Everything else is a client of the control socket.
 
 mod alarm;
 mod ask;
@@ -19,6 +19,7 @@ mod exit;
 mod interface;
 mod journal;
 mod mailbox;
+mod read;
 mod render;
 mod transmit;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {
         Command::Daemon(arguments) => daemon::run(&arguments, &cli.socket),
+        Command::Read(arguments) => read::run(&arguments, cli.json),
         Command::Console => console::run(&cli.socket, cli.json),
         Command::Ask(verb) => ask::run(verb, &cli.socket, cli.json),
     };

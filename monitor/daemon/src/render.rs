@@ -3,7 +3,7 @@
 pub mod mvpn;
 mod table;
 mod tables;
-mod units;
+pub mod units;
 
 use vmscope_core::control::{Answer, Event, Refusal, Status};
 use vmscope_core::report::{IntervalRow, ProbeRecord};

@@ -58,6 +58,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// How many entries can wait.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// How many entries wait.
     pub fn len(&self) -> usize {
         self.lock().waiting.len()

@@ -146,6 +146,11 @@ impl Writer {
         }
     }
 
+    /// Whether half of the queue is taken: whoever can wait should, before anything is dropped.
+    pub fn is_half_full(&self) -> bool {
+        self.queue.len() > self.queue.capacity() / 2
+    }
+
     /// How the writer is.
     pub fn health(&self) -> Health {
         health_of(&self.shared)

@@ -217,7 +217,8 @@ fn words(state: &State) -> String {
     }
 }
 
-fn moment(at: Utc) -> String {
+/// A moment in UTC, to the millisecond.
+pub fn moment(at: Utc) -> String {
     Timestamp::from_nanosecond(i128::from(at.as_ns()))
         .map_or_else(|_| at.as_ns().to_string(), |time| format!("{time:.3}"))
 }

@@ -2,7 +2,9 @@
 //! device as the monitor's link, and a stand-in for the PEs at its other end.
 #![allow(dead_code)]
 
+pub mod captures;
 pub mod daemon;
+pub mod mdt;
 pub mod reflector;
 pub mod tap;
 
