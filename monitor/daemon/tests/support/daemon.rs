@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Daemon {
     child: Child,
     socket: PathBuf,
+    /// What it says after it has begun to serve.
+    log: Option<JoinHandle<String>>,
 }
 
 impl Daemon {
@@ -39,14 +42,16 @@ impl Daemon {
                 child.wait()
             );
         }
-        std::thread::spawn(move || {
+        let log = std::thread::spawn(move || {
             let mut rest = String::new();
             let _ = said.read_to_string(&mut rest);
             print!("{rest}");
+            rest
         });
         Daemon {
             child,
             socket: directory.join("run/vmscope.sock"),
+            log: Some(log),
         }
     }
 
@@ -91,6 +96,11 @@ impl Daemon {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// All that it said, once it has ended.
+    pub fn log(&mut self) -> String {
+        self.log.take().unwrap().join().unwrap()
     }
 
     /// Waits for the end that was asked for; the exit code.
@@ -161,6 +171,11 @@ impl Client {
         }
         assert_eq!(answer["id"], 42);
         answer
+    }
+
+    /// Events that came so far and nobody waited for.
+    pub fn heard(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.events)
     }
 
     /// The next event that fits.

@@ -4,6 +4,7 @@
 
 pub mod captures;
 pub mod daemon;
+pub mod mark;
 pub mod mdt;
 pub mod reflector;
 pub mod tap;
