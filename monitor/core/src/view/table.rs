@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::net::Ipv4Addr;
 
-use super::record::{Cause, Change, Key, Record, State};
+use super::record::{Cause, Change, Key, Record, Route, State};
 use crate::name::Name;
 use crate::time::Instant;
 
@@ -17,6 +18,8 @@ const ENDED_MIN: usize = 1_024;
 #[derive(Debug)]
 struct Slot {
     record: Record,
+    /// When it ends by what its own PE has said.
+    said_until: Option<Instant>,
     /// When the queue looks at it: not later than it expires. A repetition moves only the record's own time.
     looked_at: Option<Instant>,
 }
@@ -64,11 +67,13 @@ impl Table {
                     .push_back(change(&self.mvpn, now, None, Some(&record), cause));
                 vacant.insert(Slot {
                     record,
+                    said_until: expires,
                     looked_at: None,
                 })
             }
             Entry::Occupied(occupied) => {
                 let slot = occupied.into_mut();
+                slot.said_until = expires;
                 if slot.record.state == state {
                     slot.record.refreshes += 1;
                     slot.record.refreshed = now;
@@ -140,13 +145,15 @@ impl Table {
             && at <= now
         {
             self.expiries.pop();
-            let Some(slot) = self
-                .slots
-                .get_mut(&key)
-                .filter(|slot| slot.looked_at == Some(at))
-            else {
+            let is_current = |slot: &&Slot| slot.looked_at == Some(at);
+            if self.slots.get(&key).filter(is_current).is_none() {
                 continue; // of a record that ended otherwise
+            }
+            let vouched = self.vouched_until(&key, at);
+            let Some(slot) = self.slots.get_mut(&key) else {
+                continue;
             };
+            slot.record.expires = slot.record.expires.max(vouched);
             slot.looked_at = slot.record.expires;
             match slot.record.expires {
                 Some(expires) if expires <= now => {
@@ -158,6 +165,41 @@ impl Table {
             }
         }
         ended
+    }
+
+    /// Until when a route that its PE has ceased to repeat is believed all the same: a PE that hears another ask the same
+    /// neighbour for the same route keeps its own Join to itself (RFC 7761 §4.5.4, §4.5.5: "See Join"), and only says Prune
+    /// when it no longer wants it. None where nobody else asks, or the PE itself is gone. Who is only vouched for vouches for
+    /// nobody.
+    fn vouched_until(&self, key: &Key, since: Instant) -> Option<Instant> {
+        let Key::Join { pe: own, route } = *key else {
+            return None;
+        };
+        // A prune off the shared tree is part of the Join that is held back, and is forgotten upstream too.
+        let (Route::Shared { .. } | Route::Source { .. }) = route else {
+            return None;
+        };
+        let State::Join {
+            upstream: asked, ..
+        } = self.get(key)?.state
+        else {
+            return None;
+        };
+        self.get(&Key::Neighbor { pe: own })?;
+        let first = Key::Neighbor {
+            pe: Ipv4Addr::UNSPECIFIED,
+        };
+        let last = Key::Neighbor {
+            pe: Ipv4Addr::BROADCAST,
+        };
+        self.between(first, last)
+            .map(|record| record.key.pe())
+            .filter(|pe| *pe != own)
+            .filter_map(|pe| self.slots.get(&Key::Join { pe, route }))
+            .filter(|slot| matches!(slot.record.state, State::Join { upstream, .. } if upstream == asked))
+            .filter_map(|slot| slot.said_until)
+            .filter(|until| *until > since)
+            .max()
     }
 
     pub(super) fn poll_change(&mut self) -> Option<Change> {

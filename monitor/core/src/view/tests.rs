@@ -253,6 +253,53 @@ fn routes_expire_one_by_one_at_their_time() {
     assert_eq!((ear.0.len(), ear.0.next_deadline()), (1, None));
 }
 
+/// RFC 7761 §4.5.4: who hears another ask for the same holds its own Join back, and is not gone for that; only a Prune, or
+/// nobody's asking any more, ends it.
+#[test]
+fn a_join_that_is_held_back_is_believed_as_long_as_another_is_said() {
+    let mut ear = Ear::new();
+    for number in 1..=3 {
+        ear.hello(0, number, 1, u16::MAX);
+    }
+    let s1 = [Source::new(S1)];
+    ear.joins(10, 1, 3, &s1, &[]);
+    ear.joins(60, 2, 3, &s1, &[]);
+    assert_eq!(ear.waits(225), [""; 0]);
+    ear.joins(260, 2, 3, &s1, &[]);
+    assert_eq!(ear.waits(400), [""; 0]);
+    let told = ear.joins(410, 2, 3, &[], &s1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    // It was asked to say so again within seconds, and has not.
+    let told = ear.waits(600);
+    assert_eq!(
+        told,
+        ["470 gone join 10.2.0.1 (10.11.0.2,239.100.1.1) of 172.16.1.3 (expired)"]
+    );
+}
+
+/// Of others it tells nothing: another neighbour was asked, or the PE itself is gone, or nobody has said it for long.
+#[test]
+fn nobody_vouches_for_what_was_asked_of_others_or_by_who_is_gone() {
+    let mut ear = Ear::new();
+    for (number, hold_s) in [(1, 105), (2, u16::MAX), (3, u16::MAX), (4, u16::MAX)] {
+        ear.hello(0, number, 1, hold_s);
+    }
+    let s1 = [Source::new(S1)];
+    ear.joins(10, 1, 3, &s1, &[]);
+    ear.joins(10, 2, 4, &s1, &[]);
+    ear.joins(60, 4, 3, &s1, &[]);
+    ear.joins(60, 3, 2, &s1, &[]);
+    let told = ear.waits(230);
+    assert_eq!(
+        told,
+        [
+            "105 gone neighbor 10.2.0.1  up (expired)",
+            "220 gone join 10.2.0.1 (10.11.0.2,239.100.1.1) of 172.16.1.3 (expired)",
+            "220 gone join 10.2.0.2 (10.11.0.2,239.100.1.1) of 172.16.1.4 (expired)",
+        ]
+    );
+}
+
 /// Whoever joins and prunes all day costs no more memory than whoever joins.
 #[test]
 fn what_comes_and_goes_leaves_nothing_behind() {
