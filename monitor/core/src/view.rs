@@ -130,7 +130,14 @@ impl View {
     /// Ends what was not repeated in time.
     pub fn handle_timeout(&mut self, now: Instant) {
         let gone = self.table.expire(now);
-        if gone.iter().any(|key| matches!(key, Key::Neighbor { .. })) {
+        let pes = gone
+            .iter()
+            .filter(|key| matches!(key, Key::Neighbor { .. }));
+        let pes: Vec<Ipv4Addr> = pes.map(Key::pe).collect();
+        for pe in &pes {
+            self.end_forwarding(now, *pe, Cause::Expired);
+        }
+        if !pes.is_empty() {
             self.elect(now);
         }
     }

@@ -81,6 +81,7 @@ impl View {
         let hold_s = hello.holdtime_seconds().unwrap_or(HELLO_HOLD_S);
         if hold_s == 0 {
             self.table.end(now, &key, Cause::TakenBack);
+            self.end_forwarding(now, from.pe, Cause::TakenBack);
             self.elect(now);
             return;
         }
@@ -104,6 +105,9 @@ impl View {
         };
         let state = State::Neighbor(neighbor);
         self.table.put(now, key, state, after(now, hold_s), cause);
+        if restarted {
+            self.end_forwarding(now, from.pe, Cause::Restarted);
+        }
         self.elect(now);
     }
 
@@ -244,6 +248,19 @@ impl View {
             };
             self.table
                 .put(now, Key::Forwarder { pe, rp }, state, None, Cause::Said);
+        }
+    }
+
+    /// RFC 5015 §3.5.3.2: a designated forwarder that has gone, or has forgotten everything, is none any more.
+    pub(super) fn end_forwarding(&mut self, now: Instant, pe: Ipv4Addr, cause: Cause) {
+        let of_rp = |rp| Key::Forwarder { pe, rp };
+        let won = self
+            .table
+            .between(of_rp(FIRST_ADDRESS), of_rp(LAST_ADDRESS))
+            .map(|record| record.key);
+        let won: Vec<Key> = won.collect();
+        for key in won {
+            self.table.end(now, &key, cause);
         }
     }
 

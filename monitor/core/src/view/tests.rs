@@ -361,6 +361,77 @@ fn the_designated_forwarder_is_who_won_last() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+/// RFC 5015 §3.5.3: an offer or a backoff decides nothing; each RP has a forwarder of its own; who is beaten is none.
+#[test]
+fn an_election_is_decided_by_its_winner_alone_and_for_its_rp_alone() {
+    let mut ear = Ear::new();
+    for number in 1..=2 {
+        ear.hello(0, number, 1, u16::MAX);
+    }
+    let way = |metric| DfMetric {
+        preference: 110,
+        metric,
+    };
+    let says = |rp, metric, step| {
+        Repr::DfElection(DfElection {
+            rp,
+            sender: way(metric),
+            step,
+        })
+    };
+    let backoff = DfStep::Backoff {
+        offering: inner(2).into(),
+        offer: way(5),
+        interval_ms: 1_000,
+    };
+    assert_eq!(ear.hears(1, 1, &says(RP, 20, DfStep::Offer)), [""; 0]);
+    assert_eq!(ear.hears(1, 1, &says(RP, 20, backoff)), [""; 0]);
+    let mut told = ear.hears(2, 1, &says(RP, 20, DfStep::Winner));
+    told.extend(ear.hears(3, 1, &says(S1, 20, DfStep::Winner)));
+    told.extend(ear.hears(4, 2, &says(RP, 10, DfStep::Winner)));
+    assert_eq!(
+        told,
+        [
+            "  2 new forwarder 10.2.0.1  metric 20 (said)",
+            "  3 new forwarder 10.2.0.1  metric 20 (said)",
+            "  4 gone forwarder 10.2.0.1  metric 20 (taken-back)",
+            "  4 new forwarder 10.2.0.2  metric 10 (said)",
+        ]
+    );
+}
+
+/// RFC 5015 §3.5.3.2: with the PE goes what it had won: in silence, with a good-bye, or by a restart.
+#[test]
+fn who_is_gone_forwards_nothing() {
+    let wins = Repr::DfElection(DfElection {
+        rp: RP,
+        sender: DfMetric {
+            preference: 110,
+            metric: 1,
+        },
+        step: DfStep::Winner,
+    });
+    let forwarders = |ear: &Ear| {
+        ear.0
+            .records()
+            .filter(|record| record.key.kind() == "forwarder")
+            .count()
+    };
+    let ends: [fn(&mut Ear); 3] = [
+        |ear| drop(ear.waits(106)),
+        |ear| drop(ear.hello(5, 1, 1, 0)),
+        |ear| drop(ear.hello(5, 1, 2, 105)),
+    ];
+    for end in ends {
+        let mut ear = Ear::new();
+        ear.hello(0, 1, 1, 105);
+        ear.hears(1, 1, &wins);
+        assert_eq!(forwarders(&ear), 1);
+        end(&mut ear);
+        assert_eq!(forwarders(&ear), 0);
+    }
+}
+
 /// RFC 6037 §7: announced every minute, believed for three.
 #[test]
 fn data_mdts_are_announced_repeated_and_forgotten() {
