@@ -164,8 +164,8 @@ impl Daemons {
         Ok(found)
     }
 
-    /// What FRR's PIM says of one interface: its neighbours, and the routes that they have asked for. Nothing where no
-    /// FRR runs.
+    /// What FRR's PIM says of one interface: its neighbours, the routes that they have asked for, and those that it asks
+    /// of them. Nothing where no FRR runs.
     pub async fn on_interface(&self, interface: &str) -> Option<state::OnInterface> {
         let program = DaemonProgram::FrrPimd;
         if !self.is_running(program) {
@@ -174,6 +174,7 @@ impl Daemons {
         let neighbors =
             state::frr_pim_neighbors(&self.ask(program, "show ip pim neighbor json").await);
         let joins = self.ask(program, "show ip pim join json").await;
+        let upstreams = self.ask(program, "show ip pim upstream json").await;
         Some(state::OnInterface {
             neighbors: neighbors
                 .into_iter()
@@ -181,6 +182,8 @@ impl Daemons {
                 .map(|(_, address)| address)
                 .collect(),
             joins: state::frr_joins(&joins, interface),
+            pruned: state::frr_pruned(&joins, interface),
+            asks: state::frr_upstreams(&upstreams, interface),
         })
     }
 

@@ -241,6 +241,12 @@ pub struct OnInterface {
     pub neighbors: BTreeSet<Ipv4Addr>,
     /// Routes that they have asked it for: source (none for a shared tree) and group.
     pub joins: BTreeSet<(Option<Ipv4Addr>, Ipv4Addr)>,
+    /// Sources that they have pruned off a group's shared tree there, (S,G,rpt): source and group.
+    #[serde(default)]
+    pub pruned: BTreeSet<(Ipv4Addr, Ipv4Addr)>,
+    /// Routes that it asks of a neighbour there itself.
+    #[serde(default)]
+    pub asks: BTreeSet<(Option<Ipv4Addr>, Ipv4Addr)>,
 }
 
 /// PIM neighbours, from FRR's `show ip pim neighbor json`.
@@ -253,22 +259,61 @@ pub fn frr_pim_neighbors(json: &str) -> BTreeSet<(String, Ipv4Addr)> {
 /// Routes asked for over an interface, from FRR's `show ip pim join json`: `{interface: {group: {source: {channelJoinName,
 /// ...}}}}`, where a shared tree's source is `*`.
 pub fn frr_joins(json: &str, interface: &str) -> BTreeSet<(Option<Ipv4Addr>, Ipv4Addr)> {
-    let mut joins = BTreeSet::new();
+    // Until a prune takes effect, the route is still asked for (RFC 7761 section 4.5.1: Prune-Pending).
+    let asked = frr_channels(json, interface, &["JOIN", "PRUNEP"]);
+    asked
+        .map(|(source, group)| (source.parse().ok(), group))
+        .collect()
+}
+
+/// Sources pruned off the shared tree over an interface, from the same; while a message is taken in, marked as temporary
+/// (RFC 7761 section 4.5.3: PruneTmp).
+pub fn frr_pruned(json: &str, interface: &str) -> BTreeSet<(Ipv4Addr, Ipv4Addr)> {
+    let pruned = ["SGRpt(P)", "SGRpt(PP)", "SGRpt(P')", "SGRpt(PP')"];
+    frr_channels(json, interface, &pruned)
+        .filter_map(|(source, group)| Some((source.parse().ok()?, group)))
+        .collect()
+}
+
+/// Routes that the router asks for over an interface itself, from FRR's `show ip pim upstream json`: `{group: {source:
+/// {inboundInterface, joinState, ...}}}`.
+pub fn frr_upstreams(json: &str, interface: &str) -> BTreeSet<(Option<Ipv4Addr>, Ipv4Addr)> {
+    let mut asks = BTreeSet::new();
+    for (group, sources) in object(json) {
+        let (Ok(group), Some(sources)) = (group.parse(), sources.as_object()) else {
+            continue;
+        };
+        let text = |of: &Value, name| of.get(name).and_then(Value::as_str).map(str::to_owned);
+        let asked = sources.iter().filter(|(_, upstream)| {
+            text(upstream, "inboundInterface").as_deref() == Some(interface)
+                && text(upstream, "joinState").as_deref() == Some("Joined")
+        });
+        asks.extend(asked.map(|(source, _)| (source.parse().ok(), group)));
+    }
+    asks
+}
+
+/// Source, as it is written, and group of what is in one of these states.
+fn frr_channels(
+    json: &str,
+    interface: &str,
+    states: &[&str],
+) -> impl Iterator<Item = (String, Ipv4Addr)> {
+    let mut found = Vec::new();
     let interfaces = object(json);
     let groups = interfaces.get(interface).and_then(Value::as_object);
     for (group, sources) in groups.into_iter().flatten() {
         let (Ok(group), Some(sources)) = (group.parse(), sources.as_object()) else {
             continue; // the interface's own fields
         };
-        for (source, join) in sources {
-            let name = join.get("channelJoinName").and_then(Value::as_str);
-            // Until a prune takes effect, the route is still asked for (RFC 7761 section 4.5.1: Prune-Pending).
-            if matches!(name, Some("JOIN" | "PRUNEP")) {
-                joins.insert((source.parse().ok(), group));
+        for (source, channel) in sources {
+            let state = channel.get("channelJoinName").and_then(Value::as_str);
+            if state.is_some_and(|state| states.contains(&state)) {
+                found.push((source.clone(), group));
             }
         }
     }
-    joins
+    found.into_iter()
 }
 
 /// RPs with a way to them, from FRR's `show ip pim rp-info json`: `{rp: [{outboundInterface, iAmRP, ...}]}`.
@@ -374,6 +419,36 @@ mod tests {
                 && frr_pim_neighbors(silence).is_empty()
                 && frr_rps(silence).is_empty()
         );
+    }
+
+    // Recorded from FRR 8.4.4 at an RP's PE, shortened.
+    const CHANNELS: &str = r#"{"mdt":{"name":"mdt","state":"up","239.100.1.1":{
+        "*":{"source":"*","group":"239.100.1.1","channelJoinName":"JOIN"},
+        "192.168.1.2":{"source":"192.168.1.2","group":"239.100.1.1","channelJoinName":"PRUNEP"},
+        "192.168.3.2":{"source":"192.168.3.2","group":"239.100.1.1","channelJoinName":"SGRpt(P)"}}},
+        "to-R1":{"name":"to-R1","239.100.1.1":{"192.168.9.2":{"channelJoinName":"JOIN"}}}}"#;
+
+    #[test]
+    fn what_neighbours_have_asked_for_and_pruned_stands_under_their_interface() {
+        let group = address("239.100.1.1");
+        let joins = BTreeSet::from([(None, group), (Some(address("192.168.1.2")), group)]);
+        assert_eq!(frr_joins(CHANNELS, "mdt"), joins);
+        let pruned = BTreeSet::from([(address("192.168.3.2"), group)]);
+        assert_eq!(frr_pruned(CHANNELS, "mdt"), pruned);
+        assert!(frr_pruned(CHANNELS, "to-R1").is_empty() && frr_joins(CHANNELS, "lo").is_empty());
+    }
+
+    // Recorded from FRR 8.4.4 at a receiver's PE, shortened.
+    const UPSTREAMS: &str = r#"{"239.100.1.1":{
+        "*":{"inboundInterface":"mdt","joinState":"Joined"},
+        "192.168.1.2":{"inboundInterface":"mdt","joinState":"NotJoined"},
+        "192.168.2.2":{"inboundInterface":"to-R2","joinState":"Joined"}}}"#;
+
+    #[test]
+    fn what_it_asks_for_itself_is_what_it_has_joined_over_the_interface() {
+        let shared = BTreeSet::from([(None, address("239.100.1.1"))]);
+        assert_eq!(frr_upstreams(UPSTREAMS, "mdt"), shared);
+        assert!(frr_upstreams("% connection refused", "mdt").is_empty());
     }
 
     fn forwarding(outgoing: &[&str]) -> RouterState {

@@ -20,12 +20,12 @@ type Asked = (Option<Ipv4Addr>, Ipv4Addr);
 /// A stream on a data MDT: PE, source, group, data MDT.
 type Mapping = (Ipv4Addr, Ipv4Addr, Ipv4Addr, Ipv4Addr);
 
-/// At every checkpoint, every VRF's neighbours on the MDT, the routes it was asked for there, and the data MDTs that were
-/// announced, are what the monitor has heard: no less, and no more.
+/// At every checkpoint, every VRF's neighbours on the MDT, the routes it was asked for there, the sources that were pruned
+/// off shared trees there, and the data MDTs that were announced, are what the monitor has heard: no less, and no more.
 pub fn control_plane(facts: &Facts, mvpn: &str) -> Finding {
     let expected = "at every checkpoint the monitor knows what the routers know";
     let mut judge = Judge::new("control-plane", mvpn, expected);
-    let (mut neighbors, mut routes, mut data_mdts) = (0, 0, 0);
+    let (mut neighbors, mut routes, mut pruned, mut data_mdts) = (0, 0, 0, 0);
     let checkpoints = &facts.claims.checkpoints;
     for checkpoint in checkpoints.iter().filter(|c| c.mvpn == mvpn) {
         let when = format!("at {:.3} s", checkpoint.at_ns as f64 / 1e9);
@@ -51,6 +51,21 @@ pub fn control_plane(facts: &Facts, mvpn: &str) -> Finding {
                 &known,
                 &on_mdt.joins,
             );
+            let known = asked_by(records, vrf.source);
+            same(
+                &mut judge,
+                &format!("{when}: routes that {pe} asks for"),
+                &known,
+                &on_mdt.asks,
+            );
+            pruned += on_mdt.pruned.len();
+            let known = pruned_at(records, vrf.address);
+            same(
+                &mut judge,
+                &format!("{when}: sources pruned off shared trees at {pe}"),
+                &known,
+                &on_mdt.pruned,
+            );
         }
         let announced = announced(facts, checkpoint);
         data_mdts += announced.len();
@@ -64,6 +79,7 @@ pub fn control_plane(facts: &Facts, mvpn: &str) -> Finding {
     }
     judge.figure("neighbours", neighbors);
     judge.figure("routes", routes);
+    judge.figure("pruned sources", pruned);
     judge.figure("data MDTs", data_mdts);
     judge.finish()
 }
@@ -95,15 +111,44 @@ fn neighbors_but(records: &[Record], vrf: Ipv4Addr) -> BTreeSet<Ipv4Addr> {
 fn asked_of(records: &[Record], vrf: Ipv4Addr) -> BTreeSet<Asked> {
     let asked = |record: &Record| match (record.key, &record.state) {
         (Key::Join { route, .. }, State::Join { upstream, .. }) if *upstream == vrf => {
-            match route {
-                Route::Shared { group } => Some((None, v4(group)?)),
-                Route::Source { group, source } => Some((Some(v4(source)?), v4(group)?)),
-                Route::Rpt { .. } => None,
-            }
+            asked_for(route)
         }
         _ => None,
     };
     records.iter().filter_map(asked).collect()
+}
+
+/// The routes that the PE with this address asks of anybody.
+fn asked_by(records: &[Record], pe: Ipv4Addr) -> BTreeSet<Asked> {
+    let asked = |record: &Record| match record.key {
+        Key::Join { route, .. } => asked_for(route),
+        _ => None,
+    };
+    let own = records.iter().filter(|record| record.key.pe() == pe);
+    own.filter_map(asked).collect()
+}
+
+/// A prune off the shared tree asks for nothing.
+fn asked_for(route: Route) -> Option<Asked> {
+    match route {
+        Route::Shared { group } => Some((None, v4(group)?)),
+        Route::Source { group, source } => Some((Some(v4(source)?), v4(group)?)),
+        Route::Rpt { .. } => None,
+    }
+}
+
+/// The sources that anybody has pruned off shared trees at the VRF with this address: source and group.
+fn pruned_at(records: &[Record], vrf: Ipv4Addr) -> BTreeSet<(Ipv4Addr, Ipv4Addr)> {
+    let pruned = |record: &Record| match (record.key, &record.state) {
+        (Key::Join { route, .. }, State::Join { upstream, .. }) if *upstream == vrf => {
+            match route {
+                Route::Rpt { group, source } => Some((v4(source)?, v4(group)?)),
+                Route::Shared { .. } | Route::Source { .. } => None,
+            }
+        }
+        _ => None,
+    };
+    records.iter().filter_map(pruned).collect()
 }
 
 fn mapping(record: &Record) -> Option<Mapping> {
@@ -160,12 +205,15 @@ mod tests {
     const SHARED: &str = r#"{"key": {"record": "join", "pe": "10.2.0.6", "route": "shared", "group": "239.100.1.1"},
         "state": {"state": "join", "upstream": "172.16.1.1", "rp": "172.31.1.1"},
         "since_ns": 1, "refreshed_ns": 1, "refreshes": 0, "expires_ns": 9}"#;
+    const PRUNED: &str = r#"{"key": {"record": "join", "pe": "10.2.0.6", "route": "rpt", "group": "239.100.1.1", "source": "192.168.3.2"},
+        "state": {"state": "join", "upstream": "172.16.1.1"},
+        "since_ns": 1, "refreshed_ns": 1, "refreshes": 0, "expires_ns": 9}"#;
     const NEIGHBOR: &str = r#"{"key": {"record": "neighbor", "pe": "10.2.0.6"},
         "state": {"state": "neighbor", "address": "172.16.1.2", "designated_router": true, "bidirectional": false},
         "since_ns": 1, "refreshed_ns": 1, "refreshes": 0}"#;
 
     fn records() -> Vec<Record> {
-        [SHARED, NEIGHBOR]
+        [SHARED, PRUNED, NEIGHBOR]
             .map(|json| serde_json::from_str(json).unwrap())
             .into()
     }
@@ -176,6 +224,12 @@ mod tests {
         let group = Ipv4Addr::new(239, 100, 1, 1);
         assert_eq!(asked_of(&records(), first), BTreeSet::from([(None, group)]));
         assert_eq!(asked_of(&records(), second), BTreeSet::new());
+        let [asker, other] = [6, 7].map(|n| Ipv4Addr::new(10, 2, 0, n));
+        assert_eq!(asked_by(&records(), asker), BTreeSet::from([(None, group)]));
+        assert_eq!(asked_by(&records(), other), BTreeSet::new());
+        let pruned = BTreeSet::from([(Ipv4Addr::new(192, 168, 3, 2), group)]);
+        assert_eq!(pruned_at(&records(), first), pruned);
+        assert_eq!(pruned_at(&records(), second), BTreeSet::new());
         assert_eq!(neighbors_but(&records(), first), BTreeSet::from([second]));
         assert_eq!(neighbors_but(&records(), second), BTreeSet::new());
     }
