@@ -7,6 +7,7 @@
 //! The tables, by noun: [`topology`], [`impairment`], [`traffic`], [`monitor`], [`timeline`], [`expectation`].
 //! What the file leaves implicit (wildcards, parallel tunnels, default times) is answered by the methods of `names`.
 
+pub mod alarms;
 pub mod error;
 pub mod expectation;
 pub mod groups;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use alarms::{AlarmKind, Alarms, ExpectedAlarm, ExpectedMvpn};
 pub use error::{Problem, ScenarioError};
 pub use expectation::{Expectation, LossCause, MdtKind};
 pub use groups::Groups;

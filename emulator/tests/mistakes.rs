@@ -439,6 +439,66 @@ fn timeline_and_expectations() {
     ]));
 }
 
+/// What watching, its past and its alarms need.
+const WATCHED: &str = r#"
+[[monitor.watch]]
+mvpn = "red"
+tunnels = ["a*"]
+[[monitor.expect]]
+mvpn = "red"
+pes = ["PE1"]
+sources = { "239.9.9.9" = ["CE1"] }
+[[at]]
+time = "12s"
+do = "checkpoint"
+[[expect]]
+check = "history"
+mvpn = "red"
+[[expect]]
+check = "appearance"
+mvpn = "red"
+at_least = 3
+[[expect]]
+check = "alarms"
+mvpn = "red"
+alarms = [{ kind = "pe-unexpected", pe = "PE2", raised = ["5s", "9s"], cleared = ["10s", "12s"] }]
+"#;
+
+#[test]
+fn watched_mvpns_their_past_and_their_alarms() {
+    let good = format!("{GOOD}{WATCHED}");
+    Scenario::parse("two-sites.toml", &good).unwrap_or_else(|e| panic!("{e}"));
+    assert_reads!(report_on(
+        &good,
+        &[
+            (
+                "[[monitor.watch]]\nmvpn = \"red\"\ntunnels = [\"a*\"]\n",
+                ""
+            ),
+            ("do = \"checkpoint\"", "do = \"link-up\"\nlink = \"PE1-P\""),
+            (
+                "do = \"checkpoint\"",
+                "do = \"checkpoint\"\n[[at]]\ntime = \"13s\"\ndo = \"clock-step\"\nby = \"1s\""
+            ),
+            ("pes = [\"PE1\"]", "pes = [\"PE9\"]"),
+            ("[\"CE1\"] }", "[\"MON\"] }"),
+            ("pe-unexpected", "pe-unwanted"),
+            ("pe = \"PE2\", ", ""),
+            ("pe = \"PE2\"", "pe = \"PE2\", group = \"239.9.9.9\""),
+            ("[\"10s\", \"12s\"]", "[\"12s\", \"12s\"]"),
+            ("[\"10s\", \"12s\"]", "[\"12s\", \"2min\"]"),
+            (
+                "[{ kind = \"pe-unexpected\", pe = \"PE2\", raised = [\"5s\", \"9s\"], cleared = [\"10s\", \"12s\"] }]",
+                "[]"
+            ),
+            (
+                "[[monitor.expect]]\nmvpn = \"red\"\npes = [\"PE1\"]\nsources = { \"239.9.9.9\" = [\"CE1\"] }\n",
+                ""
+            ),
+        ]
+    ));
+}
+
 #[test]
 fn a_scenario_that_expects_nothing() {
     let text = &GOOD[..GOOD.find("[[expect]]").expect("it has one")];

@@ -1,10 +1,13 @@
 //! Claim against truth: one finding for each expectation of the scenario.
 
+mod alarms;
+mod appearance;
 mod control_plane;
 mod customer;
 pub mod delay;
 pub mod facts;
 mod fates;
+mod history;
 mod intervals;
 mod judge;
 pub mod loss;
@@ -182,6 +185,13 @@ fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
             yes,
             to,
         } => router_state::forwarded(facts, node, *group, to.as_deref(), *yes),
+        E::History { mvpn } => history::history(facts, mvpn),
+        E::Appearance {
+            mvpn,
+            within,
+            at_least,
+        } => appearance::appearance(facts, mvpn, *within, *at_least),
+        E::Alarms { mvpn, alarms } => alarms::alarms(facts, mvpn, alarms),
         E::ControlPlane { mvpn } => control_plane::control_plane(facts, mvpn),
         E::CustomerAdjacencies { mvpn } => router_state::customer_adjacencies(facts, mvpn),
         E::MdtNeighbor {

@@ -4,12 +4,16 @@
 //! `monitor/store/src/schema.rs` and are a contract.
 
 mod database;
+pub mod history;
 
 use std::collections::BTreeMap;
 
 use crate::drive::checkpoint::{self, Checkpoint};
+use crate::drive::hearing;
 use mvpnlab_emulator::place::Files;
-use vmscope_core::control::{Answer, Outcome, Overhead, Reply, Status, StreamRow};
+use vmscope_core::alarm::{Alarm, Transition};
+use vmscope_core::control::{Answer, Event, Outcome, Overhead, Reply, Status, StreamRow};
+use vmscope_core::view::Change;
 
 /// Why the monitor's claims could not be read. The monitor's fault, not the lab's.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +149,15 @@ pub struct StreamClaim {
     pub rtp_lost: Option<i64>,
 }
 
+/// Something that the monitor said unasked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told<T> {
+    /// When a client of its control socket heard it, monotonic nanoseconds of the lab.
+    pub told_ns: u64,
+    /// What it said.
+    pub what: T,
+}
+
 /// Everything the monitor said.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
@@ -166,6 +179,14 @@ pub struct Claims {
     pub overhead_ns: Option<u64>,
     /// What it said of MVPNs that it watches, beside the routers' own words.
     pub checkpoints: Vec<Checkpoint>,
+    /// What it said unasked of what it watches, in the order in which it was heard.
+    pub changes: Vec<Told<Change>>,
+    /// What it said unasked of alarms.
+    pub alarms: Vec<Told<Transition>>,
+    /// Last reply to `alarm-list`.
+    pub active_alarms: Option<Vec<Alarm>>,
+    /// When the last of the MVPNs that are watched had been asked for.
+    pub watched_since_ns: Option<u64>,
     /// When the first passive observation had been asked for.
     pub passive_since_ns: Option<u64>,
 }
@@ -205,8 +226,48 @@ impl Claims {
                 ClaimsError::Reply { file, found }
             })?;
         }
+        claims.hear(observation)?;
+        if let Some(Answer::Alarms { alarms, .. }) = reply(observation, "monitor/alarms.json")? {
+            claims.active_alarms = Some(alarms);
+        }
+        claims.watched_since_ns = asked(observation, "mvpn-add").pop();
         claims.passive_since_ns = asked(observation, "passive-start").into_iter().next();
         Ok(claims)
+    }
+
+    /// What came over the connection that only listens.
+    fn hear(&mut self, observation: &Files) -> Result<(), ClaimsError> {
+        let lines = observation
+            .get(hearing::FILE)
+            .map_or(&[][..], Vec::as_slice);
+        let lines = lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty());
+        for line in lines {
+            let line: hearing::Line<Event> = serde_json::from_slice(line).map_err(|error| {
+                let found = format!("{error} in {}", String::from_utf8_lossy(line));
+                ClaimsError::Reply {
+                    file: hearing::FILE.into(),
+                    found,
+                }
+            })?;
+            let told_ns = line.monotonic_ns;
+            match line.event {
+                Event::Change(what) => self.changes.push(Told {
+                    told_ns,
+                    what: *what,
+                }),
+                Event::Alarm(what) => self.alarms.push(Told {
+                    told_ns,
+                    what: *what,
+                }),
+                // Not asked for.
+                Event::Interval { .. }
+                | Event::Task(_)
+                | Event::Ping(_)
+                | Event::Filter { .. }
+                | Event::Shutdown => {}
+            }
+        }
+        Ok(())
     }
 
     /// The runs of the task of this name.

@@ -3,6 +3,7 @@
 
 pub mod agenda;
 pub mod checkpoint;
+pub mod hearing;
 mod monitor;
 pub mod orders;
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep, timeout};
-use vmscope_core::control::{Answer, Operation, Outcome, Reply, Request};
+use vmscope_core::control::{Answer, EventKind, Operation, Outcome, Reply, Request};
 
 /// How long a reply may take, in the lab's time.
 const REPLY_LIMIT: Duration = Duration::from_secs(10);
@@ -55,6 +55,20 @@ pub struct MonitorClient {
     reader: Lines<BufReader<OwnedReadHalf>>,
     writer: OwnedWriteHalf,
     next_id: u64,
+}
+
+/// A connection on which a monitor says what happens.
+pub struct Heard {
+    reader: Lines<BufReader<OwnedReadHalf>>,
+    /// A monitor takes a connection whose client cannot ask any more for closed.
+    _writer: OwnedWriteHalf,
+}
+
+impl Heard {
+    /// The next line, when it comes; none when the monitor is gone.
+    pub async fn line(&mut self) -> Option<String> {
+        self.reader.next_line().await.ok().flatten()
+    }
 }
 
 /// What was said, in order.
@@ -155,6 +169,21 @@ impl MonitorClient {
                 refusal: refusal.to_string(),
             }),
         }
+    }
+
+    /// Asks for events of these kinds, and hands the connection over: nothing else can be asked on it then.
+    pub async fn subscribe(
+        mut self,
+        events: &[EventKind],
+        transcript: &mut Transcript,
+    ) -> Result<Heard, ClientError> {
+        let events = events.to_vec();
+        self.ask(Operation::Subscribe { events }, transcript)
+            .await?;
+        Ok(Heard {
+            reader: self.reader,
+            _writer: self.writer,
+        })
     }
 
     async fn exchange(&mut self, line: &str) -> std::io::Result<String> {

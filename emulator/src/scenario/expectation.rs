@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Probability, Span};
+use super::{ExpectedAlarm, Probability, Span};
 
 /// What must hold after the run.
 ///
@@ -252,6 +252,30 @@ pub enum Expectation {
         /// MVPN.
         mvpn: String,
     },
+    /// The monitor's database, asked as an operator asks it, says of every checkpoint, and of just before and after every
+    /// change, what the monitor said then; and its changes lead to the same.
+    History {
+        /// MVPN.
+        mvpn: String,
+    },
+    /// Bounded: what a PE says on the default MDT, as the taps saw it leave the PE, shows in the monitor in time, and
+    /// nothing else does; what is no longer said ends with its hold time.
+    Appearance {
+        /// MVPN.
+        mvpn: String,
+        /// From the message's leaving the PE, or the end of its hold time, to the monitor's telling a client of it.
+        #[serde(default = "one_second")]
+        within: Span,
+        /// At least so many changes must have been judged.
+        at_least: u64,
+    },
+    /// Exact: of an MVPN with an expected configuration exactly these alarms were raised and cleared, each in its time.
+    Alarms {
+        /// MVPN.
+        mvpn: String,
+        /// The alarms.
+        alarms: Vec<ExpectedAlarm>,
+    },
     /// One PE's VRF has another PE as a PIM neighbour over the MDT at the end, or has not: rogues and silent PEs.
     MdtNeighbor {
         /// MVPN.
@@ -297,6 +321,10 @@ pub enum Expectation {
     },
 }
 
+fn one_second() -> Span {
+    Span::seconds(1)
+}
+
 fn default_alpha() -> f64 {
     1e-6
 }
@@ -331,6 +359,9 @@ impl Expectation {
             Self::Forwarded { .. } => "forwarded",
             Self::CustomerAdjacencies { .. } => "customer-adjacencies",
             Self::ControlPlane { .. } => "control-plane",
+            Self::History { .. } => "history",
+            Self::Appearance { .. } => "appearance",
+            Self::Alarms { .. } => "alarms",
             Self::MdtNeighbor { .. } => "mdt-neighbor",
             Self::MdtPackets { .. } => "mdt-packets",
             Self::DataMdt { .. } => "data-mdt",
@@ -366,6 +397,9 @@ impl Expectation {
             | Self::Forwarded { .. }
             | Self::CustomerAdjacencies { .. }
             | Self::ControlPlane { .. }
+            | Self::History { .. }
+            | Self::Appearance { .. }
+            | Self::Alarms { .. }
             | Self::MdtNeighbor { .. }
             | Self::MdtPackets { .. }
             | Self::DataMdt { .. } => None,

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Rate, Span};
+use super::{Alarms, ExpectedMvpn, Rate, Span};
 
 /// What the monitor is told: everything here goes to `vmscope` by its public interfaces only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,11 @@ pub struct Monitor {
     /// MVPNs whose control plane is listened to, from the start of the run.
     #[serde(rename = "watch")]
     pub watches: Vec<Watch>,
+    /// What MVPNs that are watched ought to be, from the start of the run.
+    #[serde(rename = "expect")]
+    pub expected: Vec<ExpectedMvpn>,
+    /// When what is not so is raised and cleared.
+    pub alarms: Alarms,
 }
 
 /// A probing task: N senders, M receivers, one group.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Link, Mvpn, Role, Scenario, Span, Task, Tunnel};
+use super::{Action, Expectation, Link, Mvpn, Role, Scenario, Span, Task, Tunnel};
 
 impl Link {
     /// The two nodes; None when the text is not of the form `"A-B"`.
@@ -190,6 +190,12 @@ impl Scenario {
             .filter(|event| event.action.name() == action)
             .map(|event| event.time)
             .collect()
+    }
+
+    /// An expectation is about single control messages on default MDTs.
+    pub fn hears_control(&self) -> bool {
+        let mut all = self.expectations.iter();
+        all.any(|expectation| matches!(expectation, Expectation::Appearance { .. }))
     }
 
     /// The run kills the monitor at some time.

@@ -2,6 +2,7 @@
 //!
 //! Every rule names the culprit's place in the file and a remedy. All problems of a file are found in one go.
 
+mod alarms;
 mod data_mdts;
 mod expectations;
 mod impairments;

@@ -123,7 +123,7 @@ impl Crossings {
         let mut pairing = Pairing::new(lanes, conditions);
         for record in RecordReader::new(observation.taps)? {
             let record = record?;
-            let lane = lane_of(&record);
+            let lane = Lane::of(&record);
             if !lanes.contains(lane) {
                 return Err(TruthError::NoSuchWire {
                     wire: lane.wire,
@@ -133,19 +133,6 @@ impl Crossings {
             pairing.handle(lane, &record, clock.convert(record.realtime_ns)?);
         }
         Ok(pairing.finish(observation.tap_summary.stopped_ns))
-    }
-}
-
-/// A frame goes away from the end that it enters at, and towards the end that it leaves at.
-fn lane_of(record: &Record<'_>) -> Lane {
-    let side = record.tap.side;
-    let toward = match record.direction {
-        Direction::Entered => side.other(),
-        Direction::Left => side,
-    };
-    Lane {
-        wire: record.tap.wire,
-        toward,
     }
 }
 

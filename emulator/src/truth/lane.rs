@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use super::record::{Direction, Record};
 use crate::plan::{Plan, WireKind};
 
 /// An end of a wire.
@@ -88,6 +89,19 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// A frame goes away from the end that it enters at, and towards the end that it leaves at.
+    pub(super) fn of(record: &Record<'_>) -> Self {
+        let side = record.tap.side;
+        let toward = match record.direction {
+            Direction::Entered => side.other(),
+            Direction::Left => side,
+        };
+        Self {
+            wire: record.tap.wire,
+            toward,
+        }
+    }
+
     /// A dense number: wire * 2 + side.
     pub const fn index(self) -> usize {
         (self.wire * 2 + self.toward.bit()) as usize

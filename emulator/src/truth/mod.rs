@@ -12,6 +12,7 @@ mod audit;
 mod binomial;
 pub mod clock;
 pub mod condition;
+pub mod control;
 pub mod counters;
 pub mod crossing;
 pub mod decode;
@@ -35,6 +36,7 @@ pub use agreement::Disagreement;
 pub use attribution::{Loss, Place};
 pub use audit::FALSE_ALARM;
 pub use clock::{ClockLog, Epoch};
+pub use control::Utterance;
 pub use counters::{Counters, InterfaceCounters, MrouteCounters, QdiscCounters, Snapshot};
 pub use decode::{CustomerId, ProbeId, What};
 pub use error::TruthError;
@@ -73,6 +75,8 @@ pub struct Truth {
     pub stopped_ns: u64,
     /// From the monitor, and to it.
     monitor_lanes: Option<(Lane, Lane)>,
+    /// What the PEs said on the default MDTs; only where the scenario expects something of it.
+    pub utterances: Vec<Utterance>,
     by_lane: Vec<Vec<u32>>,
 }
 
@@ -91,6 +95,12 @@ impl Truth {
         let lanes = Lanes::of(&observation.plan);
         let conditions = Conditions::of(&observation.scenario, &observation.timeline, &lanes);
         let crossings = Crossings::of(observation, &lanes, &conditions)?;
+        let monitor_lanes = monitor_lanes(&observation.plan, &lanes);
+        let to_monitor = monitor_lanes.map(|(_, to)| to);
+        let utterances = match observation.scenario.hears_control() {
+            true => control::utterances(observation, &lanes, to_monitor)?,
+            false => Vec::new(),
+        };
         let truth = Self {
             journeys: Journeys::of(&crossings),
             by_lane: by_lane(&crossings, &lanes),
@@ -100,7 +110,8 @@ impl Truth {
             start_ns: observation.timeline.start_ns,
             end_ns: observation.timeline.end_ns,
             stopped_ns: observation.tap_summary.stopped_ns,
-            monitor_lanes: monitor_lanes(&observation.plan, &lanes),
+            monitor_lanes,
+            utterances,
             lanes,
         };
         let disagreements =

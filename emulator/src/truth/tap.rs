@@ -28,13 +28,16 @@ use crate::scenario::{Action, Scenario};
 
 /// Enough for every header and the whole of an ordinary probe in all its wrappings.
 pub const SNAP_BYTES: u16 = 256;
+/// Enough for a PE's Join/Prune of some twenty groups, in the monitor's tunnel.
+pub const CONTROL_SNAP_BYTES: u16 = 512;
 /// Any frame as a whole.
 pub const WHOLE_FRAME_BYTES: u16 = 2048;
 /// How often the end is waited for before the ring counts as stuck; each wait is longer than a block's retirement.
 const LAST_WAITS: u32 = 50;
 const LAST_WAIT_MS: u16 = 400;
 
-/// The snap length that a scenario needs: where bits may be flipped, frames must be seen as a whole.
+/// The snap length that a scenario needs: where bits may be flipped, frames must be seen as a whole; where single control
+/// messages are judged, those.
 pub fn snap_bytes(scenario: &Scenario) -> u16 {
     let links = scenario
         .links
@@ -55,10 +58,10 @@ pub fn snap_bytes(scenario: &Scenario) -> u16 {
         .chain(tunnels)
         .chain(changes)
         .any(|impair| impair.corrupt.is_some());
-    if corrupts {
-        WHOLE_FRAME_BYTES
-    } else {
-        SNAP_BYTES
+    match (corrupts, scenario.hears_control()) {
+        (true, _) => WHOLE_FRAME_BYTES,
+        (false, true) => CONTROL_SNAP_BYTES,
+        (false, false) => SNAP_BYTES,
     }
 }
 

@@ -8,9 +8,10 @@ use mvpnlab_emulator::scenario::{Action, Expectation, LossCause, Scenario, Span}
 use mvpnlab_emulator::traffic::TrafficLog;
 use mvpnlab_emulator::truth::{
     self, Counters, CustomerArrival, CustomerSide, Fate, Files, MdtArrival, MonitorFrame,
-    Observation, ProbeTruth, Timeline, Truth,
+    Observation, ProbeTruth, Timeline, Truth, Utterance,
 };
 
+use crate::claims::history::History;
 use crate::claims::{Claims, ProbeClaim, ProbeKey, TaskRun};
 
 /// How far a time may lie from where a clock reading puts it: captures, taps and timeline read their clocks apart.
@@ -90,6 +91,10 @@ pub struct Facts<'a> {
     pub mdt_arrivals: BTreeMap<u32, Vec<MdtArrival>>,
     /// What the PEs did with their data MDTs.
     pub mdts: &'a MdtLog,
+    /// What the PEs said on the default MDTs, as the taps saw it; where an expectation asks for it.
+    pub utterances: Vec<Utterance>,
+    /// What the monitor's database says of the past; where an expectation asks for it.
+    pub history: Option<History>,
     /// What customers' sources and receivers counted.
     pub traffic: &'a TrafficLog,
     /// What the kernel counted.
@@ -131,6 +136,7 @@ impl<'a> Facts<'a> {
         observation: &'a Observation<'_>,
         files: &Files,
         claims: &'a Claims,
+        history: Option<History>,
     ) -> Self {
         Self {
             scenario: &observation.scenario,
@@ -148,6 +154,8 @@ impl<'a> Facts<'a> {
                 .collect(),
             mdt_arrivals: mdt_arrivals(truth, observation),
             mdts: &observation.mdts,
+            utterances: truth.utterances.clone(),
+            history,
             traffic: &observation.traffic,
             counters: &observation.counters,
             router_states: router_states(files),

@@ -3,6 +3,7 @@
 mod figures;
 mod lab;
 mod mdts;
+mod passive;
 mod probes;
 mod world;
 

@@ -28,11 +28,7 @@ pub(super) fn read(bytes: &[u8], log: &[u8]) -> Result<Claims, ClaimsError> {
         own_drops: rows(&database, "sessions", DROPS, |row| unsigned(row, 0))?
             .into_iter()
             .sum(),
-        status: None,
-        overhead: None,
-        overhead_ns: None,
-        checkpoints: Vec::new(),
-        passive_since_ns: None,
+        ..Claims::default()
     })
 }
 

@@ -19,3 +19,13 @@ pub struct Checkpoint {
     /// What its VRFs say themselves.
     pub vrfs: Vec<VrfWords>,
 }
+
+impl Checkpoint {
+    /// When the monitor answered, by its own clock, which is the lab's: monotonic nanoseconds.
+    pub fn said_at_ns(&self) -> Option<u64> {
+        match &self.said {
+            Answer::MvpnState { at_ns, .. } => Some(at_ns.as_ns()),
+            _ => None,
+        }
+    }
+}

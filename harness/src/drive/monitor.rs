@@ -14,6 +14,7 @@ use serde::Serialize;
 use vmscope_core::control::{Answer, MvpnQuestion, Named, Operation};
 use vmscope_core::name::Name;
 
+use super::hearing::{self, Hearing};
 use super::orders::{self, MonitorPaths};
 use super::{DriveError, Orders, impossible};
 use crate::monitor_client::{ClientError, MonitorClient, Transcript};
@@ -33,6 +34,8 @@ pub struct MonitorUnderTest<'a> {
     paths: MonitorPaths,
     process: Option<Process>,
     client: Option<MonitorClient>,
+    /// One for each run of the monitor, where it watches anything.
+    hearings: Vec<Hearing>,
     transcript: Transcript,
     /// Tasks that this run of the monitor knows, and whether they were told to run.
     tasks: BTreeMap<String, bool>,
@@ -67,6 +70,7 @@ impl<'a> MonitorUnderTest<'a> {
             paths,
             process: None,
             client: None,
+            hearings: Vec::new(),
             transcript: Transcript::default(),
             tasks: BTreeMap::new(),
             added: BTreeSet::new(),
@@ -87,6 +91,11 @@ impl<'a> MonitorUnderTest<'a> {
         let connected = MonitorClient::connect(&self.paths.socket, START_PATIENCE).await;
         self.client =
             Some(connected.map_err(|e| impossible("start the monitor", self.with_log(&e)))?);
+        if !self.orders.scenario.monitor.watches.is_empty() {
+            let client = MonitorClient::connect(&self.paths.socket, START_PATIENCE).await?;
+            let hearing = Hearing::begin(client, &mut self.transcript).await?;
+            self.hearings.push(hearing);
+        }
         Ok(())
     }
 
@@ -204,7 +213,13 @@ impl<'a> MonitorUnderTest<'a> {
     pub async fn start_watch(&mut self, index: usize) -> Result<(), DriveError> {
         let watch = &self.orders.scenario.monitor.watches[index];
         let operation = orders::watch(self.orders.scenario, self.orders.plan, watch)?;
-        self.ask(operation).await.map(drop)
+        self.ask(operation).await?;
+        let expected = self.orders.scenario.monitor.expected.iter();
+        for expected in expected.filter(|expected| expected.mvpn == watch.mvpn) {
+            self.ask(orders::expect(self.orders.plan, expected)?)
+                .await?;
+        }
+        Ok(())
     }
 
     /// What it knows of a watched MVPN.
@@ -265,6 +280,13 @@ impl<'a> MonitorUnderTest<'a> {
                 format!("{ended:?}\n").into_bytes(),
             );
         }
+        if !self.hearings.is_empty() {
+            let mut lines = Vec::new();
+            for hearing in self.hearings {
+                lines.extend(hearing.finish().await);
+            }
+            files.insert(hearing::FILE.into(), lines);
+        }
         for (name, path) in [
             (file::MONITOR_CONFIG, self.paths.config.clone()),
             (file::MONITOR_DATABASE, self.paths.database.clone()),
@@ -298,6 +320,10 @@ impl<'a> MonitorUnderTest<'a> {
         ] {
             let answer = self.ask(operation).await?;
             put_answer(files, &format!("monitor/{what}.json"), &answer);
+        }
+        if !self.orders.scenario.monitor.watches.is_empty() {
+            let answer = self.ask(Operation::AlarmList { mvpn: None }).await?;
+            put_answer(files, "monitor/alarms.json", &answer);
         }
         for task in self.tasks.keys().cloned().collect::<Vec<_>>() {
             let answer = self.ask(Operation::TaskStats(named(&task)?)).await?;

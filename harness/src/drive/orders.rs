@@ -1,10 +1,12 @@
 //! What the monitor is told: from the scenario's monitor section to the monitor's own
 //! configuration and control requests. Pure.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mvpnlab_emulator::plan::{Plan, TunnelPlan};
 use mvpnlab_emulator::scenario::{self, Scenario};
+use vmscope_core::alarm::AlarmSpec;
 use vmscope_core::config::Config;
 use vmscope_core::control::{
     Encapsulation, IgmpVersion, MvpnPe, MvpnSpec, Named, Operation, PassiveLayer, PassiveSpec,
@@ -12,6 +14,8 @@ use vmscope_core::control::{
 };
 use vmscope_core::name::Name;
 use vmscope_core::time::{Rate, Span};
+use vmscope_core::view::Expected;
+use vmscope_core::view::expected::{DataMdt, Pe, Prefix, PrefixError};
 
 /// Where the monitor keeps its things inside the lab.
 pub struct MonitorPaths {
@@ -66,6 +70,7 @@ pub fn configuration(
         socket: Some(paths.socket.clone()),
         database: Some(paths.database.clone()),
         tunnels: tunnels.collect::<Result<_, _>>()?,
+        alarms: alarms(&scenario.monitor.alarms),
         ..Config::default()
     })
 }
@@ -211,6 +216,67 @@ pub fn watch(
             sources,
         }),
     }))
+}
+
+fn alarms(alarms: &scenario::Alarms) -> AlarmSpec {
+    let own = AlarmSpec::default();
+    AlarmSpec {
+        raise_after: alarms.raise_after.map_or(own.raise_after, span),
+        clear_after: alarms.clear_after.map_or(own.clear_after, span),
+        listen_first: alarms.listen_first.map_or(own.listen_first, span),
+        ..own
+    }
+}
+
+/// What an MVPN ought to be, by addresses.
+pub fn expect(plan: &Plan, wanted: &scenario::ExpectedMvpn) -> Result<Operation, OrderError> {
+    let unknown = |what: String| OrderError {
+        what,
+        found: "the plan has no address of it".into(),
+    };
+    let mvpn = &wanted.mvpn;
+    let sites = plan.mvpns.get(mvpn).into_iter();
+    let sites = || sites.clone().flat_map(|m| m.sites.iter().chain(&m.rogues));
+    let pe = |name: &String| {
+        let site = sites().find(|site| site.pe == *name);
+        let site = site.ok_or_else(|| unknown(format!("PE {name} of {mvpn}")))?;
+        Ok((named("PE", name)?, Pe::required(site.mdt_source)))
+    };
+    let pes = wanted.pes.as_ref().map(|pes| pes.iter().map(pe).collect());
+    let source = |node: &String| {
+        let address = plan.address_of(node);
+        let address = address.ok_or_else(|| unknown(format!("source {node}")))?;
+        prefix(&address.to_string())
+    };
+    let sources = wanted.sources.iter().map(|(group, nodes)| {
+        let sources: Result<Vec<Prefix>, OrderError> = nodes.iter().map(source).collect();
+        Ok((prefix(&group.to_string())?, sources?))
+    });
+    let sources: BTreeMap<Prefix, Vec<Prefix>> = sources.collect::<Result<_, OrderError>>()?;
+    let data_mdt = DataMdt {
+        pool: prefixes(wanted.data_mdts.as_deref())?,
+        groups: prefixes(wanted.on_data_mdts.as_deref())?,
+    };
+    Ok(Operation::MvpnExpect(Expected {
+        mvpn: named("MVPN", mvpn)?,
+        pes: pes.transpose()?,
+        groups: prefixes(wanted.groups.as_deref())?,
+        sources: (!sources.is_empty()).then_some(sources),
+        sites: None,
+        data_mdt: (data_mdt != DataMdt::default()).then_some(data_mdt),
+    }))
+}
+
+fn prefixes(groups: Option<&[scenario::Groups]>) -> Result<Option<Vec<Prefix>>, OrderError> {
+    let all = groups.map(|groups| groups.iter().map(|g| prefix(&g.to_string())).collect());
+    all.transpose()
+}
+
+fn prefix(text: &str) -> Result<Prefix, OrderError> {
+    text.parse().map_err(|error: PrefixError| OrderError {
+        what: text.to_owned(),
+        found: error.to_string(),
+    })
 }
 
 fn is_ssm(group: std::net::Ipv4Addr) -> bool {

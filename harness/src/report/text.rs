@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 
 use super::format::{NONE, count, duration, or_none, percent, probability};
 use super::{Pair, Report};
-use crate::check::Outcome;
+use crate::check::{Figure, Finding, Outcome};
 use crate::verdict::Verdict;
 
 /// Pairs beyond this number are summed up, and only the most interesting are listed.
@@ -83,9 +83,32 @@ pub fn render(report: &Report, paint: Paint) -> String {
             finding.title(),
             finding.expected
         );
+        for line in times(finding) {
+            let _ = writeln!(out, "         {line}");
+        }
     }
     let _ = writeln!(out, "\n{}{}", paint.verdict(&report.verdict), tail(report));
     out
+}
+
+/// How long what happened took to show, a line for each kind of event: `KIND_events`, `KIND_median_ns`, `KIND_max_ns`.
+fn times(finding: &Finding) -> Vec<String> {
+    let figure = |name: String| match finding.figures.get(&name) {
+        Some(Figure::Count(n)) => Some(*n),
+        Some(Figure::Ratio(_)) | None => None,
+    };
+    let kinds = finding.figures.keys();
+    let kinds = kinds.filter_map(|name| name.strip_suffix("_events"));
+    kinds
+        .filter_map(|kind| {
+            let events = figure(format!("{kind}_events"))?;
+            let median = duration(figure(format!("{kind}_median_ns"))?);
+            let longest = duration(figure(format!("{kind}_max_ns"))?);
+            Some(format!(
+                "{kind:<10} {events:>5} events, median {median}, at most {longest}"
+            ))
+        })
+        .collect()
 }
 
 /// What follows the verdict's word.

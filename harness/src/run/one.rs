@@ -6,7 +6,7 @@ use mvpnlab_emulator::truth::{Observation, Truth};
 use super::place::Labs;
 use super::suite::Case;
 use crate::check::{self, facts::Facts};
-use crate::claims::Claims;
+use crate::claims::{Claims, history::History};
 use crate::report::{Report, build};
 use crate::verdict::Verdict;
 
@@ -72,7 +72,9 @@ fn judge(labs: &Labs, case: &Case, seed: u64, files: &Files) -> Report {
     if let Some(what) = wrong_fault(labs.fault(), &claims) {
         return unsound(what);
     }
-    let facts = Facts::of(&truth, &observation, files, &claims);
+    let (scenario, clock) = (&observation.scenario, &observation.clock);
+    let history = History::ask(labs.monitor(), scenario, files, clock, &claims);
+    let facts = Facts::of(&truth, &observation, files, &claims, history);
     let mut report = bare(labs, case, seed, Verdict::Pass);
     report.findings = check::judge(&facts);
     report.false_alarm_total = check::false_alarm_total(&report.findings);

@@ -1,7 +1,7 @@
 //! The labs of a suite: one place, one monitor, any number of runs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mvpnlab_emulator::place::native::Native;
@@ -117,6 +117,11 @@ impl<'a> Labs<'a> {
     /// What ran, for reports.
     pub fn built(&self) -> &Built {
         &self.built
+    }
+
+    /// The monitor under test: its executable, which is also its command line.
+    pub fn monitor(&self) -> &Path {
+        &self.setup.monitor
     }
 
     /// The planted fault asked for.

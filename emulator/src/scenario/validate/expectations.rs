@@ -59,8 +59,25 @@ impl Checker<'_> {
                 self.known_mvpn(&at("mvpn"), mvpn);
             }
             Expectation::ControlPlane { mvpn } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) && self.is_watched(&at("mvpn"), mvpn) {
+                    self.has_checkpoints(&at("mvpn"));
+                }
+            }
+            Expectation::History { mvpn } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) && self.is_watched(&at("mvpn"), mvpn) {
+                    self.has_checkpoints(&at("mvpn"));
+                    self.has_one_past(&at("mvpn"));
+                }
+            }
+            Expectation::Appearance { mvpn, .. } => {
                 if self.known_mvpn(&at("mvpn"), mvpn) {
                     self.is_watched(&at("mvpn"), mvpn);
+                    self.has_one_past(&at("mvpn"));
+                }
+            }
+            Expectation::Alarms { mvpn, alarms } => {
+                if self.known_mvpn(&at("mvpn"), mvpn) {
+                    self.expected_alarms(path, mvpn, alarms);
                 }
             }
             Expectation::MdtNeighbor {
@@ -158,19 +175,19 @@ impl Checker<'_> {
         }
     }
 
-    fn is_watched(&mut self, path: &str, mvpn: &str) {
-        let watched = self
-            .scenario
-            .monitor
-            .watches
-            .iter()
-            .any(|watch| watch.mvpn == mvpn);
-        let checkpoint =
-            |event: &crate::scenario::Event| matches!(event.action, Action::Checkpoint {});
+    pub(super) fn is_watched(&mut self, path: &str, mvpn: &str) -> bool {
+        let mut watches = self.scenario.monitor.watches.iter();
+        let watched = watches.any(|watch| watch.mvpn == mvpn);
         if !watched {
             let remedy = "add a [[monitor.watch]] of it";
             self.wrong(path, "the monitor does not watch this MVPN", remedy);
-        } else if !self.scenario.timeline.iter().any(checkpoint) {
+        }
+        watched
+    }
+
+    fn has_checkpoints(&mut self, path: &str) {
+        let mut timeline = self.scenario.timeline.iter();
+        if !timeline.any(|event| matches!(event.action, Action::Checkpoint {})) {
             let remedy = "add an [[at]] with do = \"checkpoint\"";
             self.wrong(path, "there is no checkpoint to judge it at", remedy);
         }

@@ -38,6 +38,9 @@ impl Checker<'_> {
             self.known_mvpn(&format!("{path}.mvpn"), &watch.mvpn);
             self.tunnel_patterns(&format!("{path}.tunnels"), &watch.tunnels);
         }
+        for (index, expected) in monitor.expected.iter().enumerate() {
+            self.expected_mvpn(&format!("monitor.expect.{index}"), expected);
+        }
         if monitor.ping.is_some_and(|ping| ping < Span::millis(10)) {
             self.wrong(
                 "monitor.ping",

@@ -11,13 +11,16 @@ pub(super) use mvpnlab_emulator::scenario::{
 pub(super) use mvpnlab_emulator::traffic::TrafficLog;
 pub(super) use mvpnlab_emulator::truth::{
     Counters, CustomerArrival, CustomerId, CustomerSide, Done, MdtArrival, MonitorFrame,
-    MrouteCounters, ProbeId, Snapshot, Timeline, What,
+    MrouteCounters, ProbeId, Snapshot, Timeline, Utterance, What,
 };
 pub(super) use vmscope_core::control::{Overhead, Traffic};
 
 pub(super) use super::super::facts::{Copy, Facts, Path};
 pub(super) use super::super::*;
-pub(super) use crate::claims::{Claims, IntervalClaim, ProbeClaim, ProbeKey, StreamClaim, TaskRun};
+pub(super) use crate::claims::history::History;
+pub(super) use crate::claims::{
+    Claims, IntervalClaim, ProbeClaim, ProbeKey, StreamClaim, TaskRun, Told,
+};
 
 pub const MS: u64 = 1_000_000;
 pub const S: u64 = 1000 * MS;
@@ -73,6 +76,8 @@ pub struct World {
     pub arrivals: BTreeMap<u32, Vec<CustomerArrival>>,
     pub mdt_arrivals: BTreeMap<u32, Vec<MdtArrival>>,
     pub mdts: MdtLog,
+    pub utterances: Vec<Utterance>,
+    pub history: Option<History>,
     pub states: BTreeMap<String, String>,
 }
 
@@ -102,6 +107,8 @@ impl World {
             arrivals: BTreeMap::new(),
             mdt_arrivals: BTreeMap::new(),
             mdts: MdtLog::default(),
+            utterances: Vec::new(),
+            history: None,
             states: BTreeMap::new(),
         };
         world.claims.tasks.push(TaskRun {
@@ -202,6 +209,8 @@ impl World {
             customer_arrivals: self.arrivals.clone(),
             mdt_arrivals: self.mdt_arrivals.clone(),
             mdts: &self.mdts,
+            utterances: self.utterances.clone(),
+            history: self.history.clone(),
             traffic: &self.traffic,
             counters: &self.counters,
             router_states: self.states.clone(),
