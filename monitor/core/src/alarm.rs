@@ -251,7 +251,8 @@ impl Alarms {
             | Outcome::Stream { .. }
             | Outcome::PassiveStarted(_)
             | Outcome::Repeated(_)
-            | Outcome::Alarm(_) => {}
+            | Outcome::Alarm(_)
+            | Outcome::Expected { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@ use crate::alarm::Transition;
 use crate::name::Name;
 use crate::spec::{MvpnSpec, PassiveSpec, TaskSpec, TunnelSpec};
 use crate::time::Instant;
-use crate::view::{Change, Heard, Refreshes};
+use crate::view::{Change, Expected, Heard, Refreshes};
 
 /// What became of a probe on its way to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -418,4 +418,11 @@ pub enum Record {
     Repeated(Box<Refreshes>),
     /// What has become of an alarm.
     Alarm(Box<Transition>),
+    /// What an MVPN ought to be from now on.
+    Expected {
+        /// What.
+        expected: Box<Expected>,
+        /// When.
+        at_ns: Instant,
+    },
 }

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::time::TimeSpec;
+use vmscope_core::alarm::Notice;
 use vmscope_core::control::{Answer, Operation, Outcome, Reply, Request};
 use vmscope_core::session::{CaptureStatus, Session};
 use vmscope_core::time::{Instant, Span};
@@ -282,6 +283,9 @@ impl Driver {
         let offset_ns = self.parts.stamps.offset_ns();
         while let Some(notice) = self.parts.session.poll_notice() {
             let unix_ns = notice.at_ns().as_ns() as i64 + offset_ns;
+            if let Notice::Storm(storm) = &notice {
+                self.parts.journal.storm(storm);
+            }
             self.parts.notifier.put(notice, unix_ns);
         }
     }

@@ -1,5 +1,6 @@
 //! The results database as the driver sees it: entries in, trouble out, nothing to wait for.
 
+use vmscope_core::alarm::Storm;
 use vmscope_core::report::Record;
 use vmscope_core::time::Instant;
 use vmscope_store::{ClockAnchor, Counters, Entry, Health, Level, LogEvent, Put, Writer};
@@ -31,6 +32,11 @@ impl Journal {
         if self.log_probes || !matches!(record, Record::Probe(_)) {
             self.put(Entry::Record(record));
         }
+    }
+
+    /// Writes down that people are told of many alarms at once.
+    pub fn storm(&self, storm: &Storm) {
+        self.put(Entry::Storm(Box::new(storm.clone())));
     }
 
     /// Writes down, and says, something that people should know.

@@ -1,5 +1,6 @@
 //! What is written down: the core's records, and what only the driver knows.
 
+use vmscope_core::alarm::Storm;
 use vmscope_core::report::Record;
 use vmscope_core::time::Instant;
 
@@ -29,6 +30,8 @@ pub enum Entry {
     Clock(ClockAnchor),
     /// Something a person should know.
     Event(LogEvent),
+    /// People were told of many alarms at once.
+    Storm(Box<Storm>),
     /// The driver's counters, at intervals of about a second; the last ones stand in the session's row. They also say
     /// that MVPNs are still listened to.
     Counters(Counters),

@@ -7,6 +7,7 @@ use vmscope_core::report::{
 use vmscope_core::spec::{PassiveSpec, TunnelSpec};
 use vmscope_core::time::Instant;
 
+use crate::alarm::rows;
 use crate::database::{Database, Result, Value, values};
 use crate::entry::{Counters, Entry, Level, LogEvent, SessionStart};
 use crate::error::DatabaseError;
@@ -60,6 +61,14 @@ pub(crate) fn entry(
         Entry::Record(Record::WatchStopped { mvpn, at_ns }) => ledger.unwatch(db, mvpn, *at_ns),
         Entry::Record(Record::Change(change)) => ledger.change(db, change),
         Entry::Record(Record::Repeated(refreshes)) => ledger.refreshes(db, refreshes),
+        Entry::Record(Record::Alarm(transition)) => {
+            log_event(db, session, &of_alarm(transition))?;
+            rows::transition(db, ledger, session, transition)
+        }
+        Entry::Record(Record::Expected { expected, at_ns }) => {
+            rows::expected(db, ledger, session, *at_ns, expected)
+        }
+        Entry::Storm(storm) => rows::storm(db, ledger, session, storm),
         Entry::Record(record) => write_record(db, session, record),
         Entry::Clock(clock) => {
             let offset = clock.realtime_minus_monotonic_ns;
@@ -109,9 +118,10 @@ fn write_record(db: &mut Database, session: u32, record: &Record) -> Result<()> 
         Record::Probe(probe) => log_probe(db, session, probe),
         Record::Interval(row) => interval_result(db, session, row),
         Record::Ping(row) => tunnel_result(db, session, row),
-        Record::Alarm(transition) => log_event(db, session, &of_alarm(transition)),
-        // The ledger's.
-        Record::WatchStarted { .. }
+        // Written with the ledger's time.
+        Record::Alarm(_)
+        | Record::Expected { .. }
+        | Record::WatchStarted { .. }
         | Record::WatchStopped { .. }
         | Record::Change(_)
         | Record::Repeated(_) => Ok(()),

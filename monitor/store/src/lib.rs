@@ -31,6 +31,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod alarm;
 mod database;
 mod entry;
 mod error;

@@ -12,6 +12,7 @@ use vmscope_core::time::Instant;
 use crate::database::{Database, Purpose, Result, Row, Value, values};
 use crate::error::{DatabaseError, StoreError};
 use crate::location::Location;
+use crate::schema;
 
 /// A results database, opened for reading only.
 ///
@@ -169,7 +170,14 @@ impl Reader {
         what: &'static str,
         read: impl FnOnce(&mut Database) -> Result<T>,
     ) -> std::result::Result<T, StoreError> {
-        read(&mut self.db.borrow_mut()).map_err(StoreError::reading(what))
+        let db = &mut self.db.borrow_mut();
+        read(db).map_err(|source| match schema::version_of(db) {
+            Ok(found) if found < schema::current_version() => StoreError::Older {
+                found,
+                known: schema::current_version(),
+            },
+            Ok(_) | Err(_) => StoreError::Read { what, source },
+        })
     }
 }
 

@@ -21,7 +21,7 @@ const DAY: Span = Span::from_s(24 * 3_600);
 /// How long what is kept; absent means for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Past states of MVPNs, from their end on.
+    /// Past states of MVPNs, alarms and expectations, from their end on.
     pub history: Option<Span>,
     /// The log of single probes, from their sending on.
     pub probes: Option<Span>,
@@ -75,6 +75,8 @@ enum Chore {
     Probes([i64; 4]),
     /// Of the session and task with these numbers or the next.
     Intervals([i64; 2]),
+    /// Alarms, and what goes with them.
+    Alarms,
 }
 
 impl Janitor {
@@ -106,6 +108,7 @@ impl Janitor {
             }
             Chore::Probes(from) => self.probes(db, now_ns, from)?,
             Chore::Intervals(from) => self.intervals(db, now_ns, from)?,
+            Chore::Alarms => self.alarms(db, now_ns)?,
         };
         db.give_back()?;
         self.chore = match next {
@@ -224,7 +227,7 @@ impl Janitor {
 
     fn intervals(&self, db: &mut Database, now_ns: i64, from: [i64; 2]) -> Result<Option<Chore>> {
         let Some(cutoff) = self.cutoff(now_ns, self.retention.intervals) else {
-            return Ok(None);
+            return Ok(Some(Chore::Alarms));
         };
         let found = db.first(
             "SELECT session, task FROM interval_result WHERE (session, task) >= (?1, ?2)
@@ -233,7 +236,7 @@ impl Janitor {
             |row| Ok([row.int(0)?, row.int(1)?]),
         )?;
         let Some([session, task]) = found else {
-            return Ok(None);
+            return Ok(Some(Chore::Alarms));
         };
         let cutoff = monotonic(db, session, cutoff)?;
         let gone = db.run(
@@ -246,6 +249,27 @@ impl Janitor {
             0 => [session, task.saturating_add(1)],
             _ => [session, task],
         })))
+    }
+
+    fn alarms(&self, db: &mut Database, now_ns: i64) -> Result<Option<Chore>> {
+        let Some(cutoff) = self.cutoff(now_ns, self.retention.history) else {
+            return Ok(None);
+        };
+        let gone = db.run(
+            "DELETE FROM alarm WHERE (session, id) IN
+               (SELECT session, id FROM alarm WHERE cleared_ns < ?1 ORDER BY cleared_ns LIMIT ?2)",
+            &values![cutoff, ROWS_PER_STEP],
+        )?;
+        if gone == u64::from(ROWS_PER_STEP) {
+            return Ok(Some(Chore::Alarms));
+        }
+        // Of these there are few.
+        db.run("DELETE FROM alarm_storm WHERE at_ns < ?1", &values![cutoff])?;
+        db.run(
+            "DELETE FROM expectation WHERE until_ns < ?1",
+            &values![cutoff],
+        )?;
+        Ok(None)
     }
 }
 

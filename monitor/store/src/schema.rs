@@ -20,10 +20,11 @@ use crate::database::{Database, Result, dialect, values};
 use crate::error::StoreError;
 use crate::location::Location;
 
+mod alarm;
 mod mvpn;
 
 /// The migrations, oldest first; `user_version` counts them.
-pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT, mvpn::LAYOUT];
+pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT, mvpn::LAYOUT, alarm::LAYOUT];
 
 const FIRST_LAYOUT: &str = "
 CREATE TABLE session (            -- one run of the monitor

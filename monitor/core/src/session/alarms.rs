@@ -29,12 +29,17 @@ impl Session {
             .get(&expected.mvpn)
             .and_then(|mvpn| mvpn.view.as_ref());
         let mvpn = expected.mvpn.clone();
+        let record = Record::Expected {
+            expected: Box::new(expected.clone()),
+            at_ns: now,
+        };
         self.alarms
             .handle_expected(now, expected, view.into_iter().flat_map(View::records))
             .map_err(|error| {
                 let message = format!("cannot expect this of MVPN {mvpn}: {error}");
                 Refusal::new(ErrorCode::Invalid, message, "correct it, and say it again")
             })?;
+        self.record(now, record);
         self.advance_alarms(now);
         Ok(())
     }

@@ -8,6 +8,7 @@ use vmscope_core::view::record::{Cause, Change, Key, Record, Refresh, Refreshes}
 
 use super::columns;
 use super::timeline::Timeline;
+use crate::alarm::rows;
 use crate::database::{Database, Result, Value, values};
 use crate::entry::SessionStart;
 
@@ -58,6 +59,7 @@ impl Ledger {
     /// Begins a session: all that is left from others is of the past, for they are over.
     pub(crate) fn begin(db: &mut Database, start: &SessionStart) -> Result<Ledger> {
         close_left_over(db)?;
+        rows::end_left_over(db)?;
         let next = |db: &mut Database, sql: &str| -> Result<i64> {
             Ok(db
                 .first(sql, &[], |row| row.maybe_int(0))?
@@ -131,6 +133,16 @@ impl Ledger {
         let _ = self.written.time.happened(at);
     }
 
+    /// The time of day of something that happens now; see [`Timeline::happened`].
+    pub(crate) fn happened(&mut self, at: Instant) -> i64 {
+        self.written.time.happened(at)
+    }
+
+    /// The time of day of an instant of the past.
+    pub(crate) fn moment(&self, at: Instant) -> i64 {
+        self.written.time.at(at)
+    }
+
     /// The present by the clock on the wall, UTC nanoseconds, as of the last entry.
     pub(crate) fn now_ns(&self) -> i64 {
         self.written.time.latest()
@@ -157,7 +169,7 @@ impl Ledger {
         for (_, watch) in self.written.watches.drain() {
             close(db, watch, until_ns)?;
         }
-        Ok(())
+        rows::end(db, self.session.into(), until_ns)
     }
 
     /// A record has come, has become another, or has gone.
