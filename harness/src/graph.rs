@@ -115,7 +115,8 @@ fn mvpns(plan: &Plan) -> Vec<String> {
     plan.mvpns
         .iter()
         .map(|(name, mvpn)| {
-            let sites: Vec<&str> = mvpn.sites.iter().map(|site| site.pe.as_str()).collect();
+            let mut sites: Vec<&str> = mvpn.sites.iter().map(|site| site.pe.as_str()).collect();
+            sites.sort_by_key(|name| counted(name));
             format!(
                 "MVPN {name}: default MDT {}, sites at {}",
                 mvpn.default_mdt,
@@ -123,6 +124,12 @@ fn mvpns(plan: &Plan) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// A name as people order it: PE2 before PE10.
+fn counted(name: &str) -> (&str, u64) {
+    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (letters, name[letters.len()..].parse().unwrap_or(0))
 }
 
 /// What is done to tunnels, if anything, in one line.

@@ -38,7 +38,7 @@ fn page(report: &Report) -> Markup {
                 main {
                     (reasons(report))
                     @if !report.topology.nodes.is_empty() {
-                        section { h2 { "The lab" } (topology::draw(&report.topology)) (topology::legend()) (topology::tunnel_notes(&report.topology)) }
+                        section { h2 { "The lab" } (topology::draw(&report.topology)) (topology::legend(&report.topology)) (topology::tunnel_notes(&report.topology)) }
                     }
                     @if !report.pairs.is_empty() { (pairs(&report.pairs)) }
                     (charts::section(report))

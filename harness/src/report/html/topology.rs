@@ -1,16 +1,24 @@
 //! The lab drawn: nodes by role, links with their impairments and their losses, the monitor's tunnels.
 
+pub mod geometry;
+mod labels;
+mod tunnels;
+
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
 use super::layout;
-use crate::report::format::percent;
-use crate::report::{Direction, Link, Topology};
+use crate::report::{Link, Node, Topology};
+use geometry::{Point, Rect, direction, px};
+use labels::{Drawn, Labels, lost};
 
+/// Across, at least; and at most this many times as much.
 const WIDTH: f64 = 1100.0;
-const MARGIN_X: f64 = 80.0;
-const MARGIN_Y: f64 = 44.0;
+const WIDER_MAX: f64 = 3.0;
+const MARGIN: f64 = 28.0;
+/// Of all links, the share that gets the room that its labels want: one long label does not stretch the whole drawing.
+const SATISFIED: f64 = 0.8;
 
 /// What a drawing says beyond what a report's does.
 pub struct Notes<'a> {
@@ -58,46 +66,120 @@ pub fn drawing(topology: &Topology, notes: &Notes) -> Drawing {
         .map(|(i, n)| (n.name.as_str(), i))
         .collect();
     let ends = |link: &Link| Some((*index.get(link.a.as_str())?, *index.get(link.b.as_str())?));
-    let edges: Vec<(usize, usize, f64)> = topology
+    let links: Vec<(&Link, usize, usize)> = topology
         .links
         .iter()
-        .filter_map(|link| ends(link).map(|(a, b)| (a, b, length(topology, link))))
+        .filter_map(|link| ends(link).map(|(a, b)| (link, a, b)))
         .collect();
-    let at: Vec<(f64, f64)> = layout::place(topology.nodes.len(), &edges)
-        .into_iter()
-        .map(|(x, y)| {
-            (
-                MARGIN_X + x * (WIDTH - 2.0 * MARGIN_X),
-                MARGIN_Y + y * (WIDTH - 2.0 * MARGIN_X),
-            )
+    let lines: Vec<Vec<String>> = topology
+        .nodes
+        .iter()
+        .map(|node| small_lines(topology, node, notes))
+        .collect();
+    let (boxes, size) = boxes(topology, &links, &lines, notes);
+    let drawn: Vec<Drawn> = links
+        .iter()
+        .map(|&(link, a, b)| Drawn {
+            link,
+            note: (notes.link)(link),
+            a: boxes[a],
+            b: boxes[b],
         })
         .collect();
-    let links: Vec<_> = topology
-        .links
-        .iter()
-        .filter_map(|link| ends(link).map(|(a, b)| (link, at[a], at[b])))
-        .collect();
     let elements = html! {
-        @for (link, a, b) in &links {
-            (line(link, *a, *b))
-            @if (notes.flows)(&link.a, &link.b) { (flow(*a, *b)) }
-            @if (notes.flows)(&link.b, &link.a) { (flow(*b, *a)) }
+        @for arc in tunnels::arcs(topology, &boxes, notes.flows) { (arc) }
+        @for Drawn { link, a, b, .. } in &drawn {
+            (line(link, a.centre, b.centre))
+            @if (notes.flows)(&link.a, &link.b) { (flow(a, b)) }
+            @if (notes.flows)(&link.b, &link.a) { (flow(b, a)) }
         }
-        @for tunnel in tunnels(topology, &index, &at, notes.flows) { (tunnel) }
-        @for (link, a, b) in &links { (labels(link, &(notes.link)(link), *a, *b)) }
-        @for (node, at) in topology.nodes.iter().zip(&at) {
-            (box_of(node, &[subtitle(topology, node), (notes.node)(&node.name)], *at))
-        }
+        @for ((node, place), lines) in topology.nodes.iter().zip(&boxes).zip(&lines) { (box_of(node, lines, place)) }
+        (Labels::new(&drawn, &boxes, size).draw())
     };
     Drawing {
-        width: WIDTH,
-        height: MARGIN_Y + at.iter().fold(0.0, |lowest: f64, (_, y)| lowest.max(*y)),
+        width: size.0,
+        height: size.1,
         elements,
     }
 }
 
+/// The nodes' boxes, none on another, and the size of the drawing that holds them.
+fn boxes(
+    topology: &Topology,
+    links: &[(&Link, usize, usize)],
+    lines: &[Vec<String>],
+    notes: &Notes,
+) -> (Vec<Rect>, Point) {
+    let edges: Vec<(usize, usize, f64)> = links
+        .iter()
+        .map(|&(link, a, b)| (a, b, length(topology, link)))
+        .collect();
+    let at = layout::place(topology.nodes.len(), &edges);
+    let mut boxes: Vec<Rect> = topology
+        .nodes
+        .iter()
+        .zip(lines)
+        .zip(at)
+        .map(|((node, lines), centre)| Rect {
+            centre,
+            ..size_of(node, lines)
+        })
+        .collect();
+    let scale = scale(&boxes, links, notes);
+    for place in &mut boxes {
+        place.centre = (place.centre.0 * scale, place.centre.1 * scale);
+    }
+    layout::push(&mut boxes, &edges);
+    let size = moved_into_sight(&mut boxes);
+    (boxes, size)
+}
+
+/// Pixels for the whole width, so that most links have room for what is written on them.
+fn scale(boxes: &[Rect], links: &[(&Link, usize, usize)], notes: &Notes) -> f64 {
+    let mut wanted: Vec<f64> = links
+        .iter()
+        .map(|&(link, a, b)| {
+            let (towards, length) = direction(boxes[a].centre, boxes[b].centre);
+            let (width, height) = labels::wanted(link, &(notes.link)(link));
+            let beside = |place: &Rect| Rect {
+                width: place.width + width,
+                height: place.height + height,
+                ..*place
+            };
+            (beside(&boxes[a]).reach(towards) + beside(&boxes[b]).reach(towards)) / length
+        })
+        .collect();
+    wanted.sort_by(f64::total_cmp);
+    let satisfied = wanted.get((wanted.len() as f64 * SATISFIED) as usize);
+    let least = WIDTH - 150.0;
+    satisfied.map_or(least, |wanted| wanted.clamp(least, WIDER_MAX * WIDTH))
+}
+
+/// Moves everything to the margins, in the middle if there is more room; returns the drawing's size.
+fn moved_into_sight(boxes: &mut [Rect]) -> Point {
+    let edge = |side: f64, least: fn(f64, f64) -> f64| {
+        let start = (-side * f64::MAX, -side * f64::MAX);
+        boxes.iter().fold(start, |(x, y), place| {
+            (
+                least(x, place.centre.0 + side * place.width / 2.0),
+                least(y, place.centre.1 + side * place.height / 2.0),
+            )
+        })
+    };
+    if boxes.is_empty() {
+        return (WIDTH, 2.0 * MARGIN);
+    }
+    let ((left, top), (right, bottom)) = (edge(-1.0, f64::min), edge(1.0, f64::max));
+    let width = (right - left + 2.0 * MARGIN).max(WIDTH).ceil();
+    let aside = (width - (right - left)) / 2.0 - left;
+    for place in boxes.iter_mut() {
+        place.centre = (place.centre.0 + aside, place.centre.1 + MARGIN - top);
+    }
+    (width, (bottom - top + 2.0 * MARGIN).ceil())
+}
+
 /// Roles, and the style sheet's names of their colours.
-pub const ROLES: [(&str, &str); 5] = [
+const ROLES: [(&str, &str); 5] = [
     ("P", "--p"),
     ("PE", "--pe"),
     ("CE", "--ce"),
@@ -105,13 +187,21 @@ pub const ROLES: [(&str, &str); 5] = [
     ("monitor", "--monitor"),
 ];
 
+/// The roles that a topology has, and their colours.
+pub fn roles(topology: &Topology) -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROLES.into_iter().filter(|(_, colour)| {
+        let mut nodes = topology.nodes.iter();
+        nodes.any(|node| colour.trim_start_matches('-') == node.role)
+    })
+}
+
 /// Colours explained.
-pub fn legend() -> Markup {
+pub fn legend(topology: &Topology) -> Markup {
     html! {
         div.legend {
-            @for (name, colour) in ROLES { span { i style=(format!("background:var({colour})")) {} (name) } }
+            @for (name, colour) in roles(topology) { span { i style=(format!("background:var({colour})")) {} (name) } }
             span { i style="background:var(--bad)" {} "link that lost packets; its loss beside the impairment" }
-            span { i style="background:var(--claim)" {} "monitor tunnel" }
+            @if !topology.tunnels.is_empty() { span { i style="background:var(--claim)" {} "monitor tunnel" } }
         }
     }
 }
@@ -148,10 +238,6 @@ fn length(topology: &Topology, link: &Link) -> f64 {
     }
 }
 
-fn lost(direction: &Direction) -> Option<f64> {
-    (direction.lost > 0).then(|| direction.lost as f64 / direction.entered.max(1) as f64)
-}
-
 fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
     let worst = [&link.to_a, &link.to_b]
         .into_iter()
@@ -170,150 +256,39 @@ fn line(link: &Link, a: (f64, f64), b: (f64, f64)) -> Markup {
 }
 
 /// An arrow beside the line of a link, on the right of who follows it: so that both directions have room.
-fn flow(from: (f64, f64), to: (f64, f64)) -> Markup {
+fn flow(from: &Rect, to: &Rect) -> Markup {
     const ASIDE: f64 = 5.0;
-    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-    let length = dx.hypot(dy).max(1.0);
-    let (ux, uy) = (dx / length, dy / length);
+    const HEAD: f64 = 14.0;
+    let ((ux, uy), length) = direction(from.centre, to.centre);
     // A point so far along and so far to the right.
     let at = |along: f64, right: f64| {
         format!(
             "{},{}",
-            px(from.0 + ux * along - uy * right),
-            px(from.1 + uy * along + ux * right)
+            px(from.centre.0 + ux * along - uy * right),
+            px(from.centre.1 + uy * along + ux * right)
         )
     };
-    // Between the label in the middle and the box at the end.
-    let tip = length * 0.74;
+    // Just before the box.
+    let tip = length - to.reach((-ux, -uy)) - 5.0;
     let head = [
         at(tip, ASIDE),
-        at(tip - 13.0, ASIDE - 6.0),
-        at(tip - 13.0, ASIDE + 6.0),
+        at(tip - HEAD, ASIDE - 6.5),
+        at(tip - HEAD, ASIDE + 6.5),
     ];
+    let line = format!("M{}L{}", at(0.0, ASIDE), at(tip - HEAD / 2.0, ASIDE));
     html! {
-        path d=(format!("M{}L{}", at(0.0, ASIDE), at(length, ASIDE))) stroke="var(--good)" stroke-width="3.5" {}
+        path d=(line) stroke="var(--good)" stroke-width="3.5" {}
         polygon points=(head.join(" ")) fill="var(--good)" {}
     }
 }
 
-/// What is done to each direction, written at the third of the link nearest to where it comes from; a note in the middle.
-fn labels(link: &Link, note: &str, a: (f64, f64), b: (f64, f64)) -> Markup {
-    let same = link.to_a.impairment == link.to_b.impairment
-        && lost(&link.to_a).is_none()
-        && lost(&link.to_b).is_none();
-    let at = |share: f64| (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share);
-    let below = |(x, y)| {
-        (
-            x,
-            y + if same && link.to_b.impairment.is_empty() {
-                0.0
-            } else {
-                13.0
-            },
-        )
-    };
-    html! {
-        @if same {
-            (label(&link.to_b.impairment, "var(--ink)", at(0.5)))
-        } @else {
-            (label(&towards(&link.b, &link.to_b), "var(--ink)", at(0.34)))
-            (label(&towards(&link.a, &link.to_a), "var(--ink)", at(0.68)))
-        }
-        @if has_room(note, a, b) { (label(note, "var(--quiet)", below(at(0.5)))) }
-    }
+/// What stands under a node's name.
+fn small_lines(topology: &Topology, node: &Node, notes: &Notes) -> Vec<String> {
+    let lines = [subtitle(topology, node), (notes.node)(&node.name)];
+    lines.into_iter().filter(|line| !line.is_empty()).collect()
 }
 
-/// Whether a note fits between the boxes at a link's ends.
-fn has_room(note: &str, a: (f64, f64), b: (f64, f64)) -> bool {
-    let (dx, dy) = ((b.0 - a.0).abs(), (b.1 - a.1).abs());
-    let needed = if dx > dy {
-        95.0 + 6.2 * note.chars().count() as f64
-    } else {
-        75.0
-    };
-    dx.hypot(dy) >= needed
-}
-
-fn towards(node: &str, direction: &Direction) -> String {
-    let loss = lost(direction).map(|share| format!("lost {}", percent(share)));
-    let parts: Vec<String> = [direction.impairment.clone()]
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .chain(loss)
-        .collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!("→{node} {}", parts.join(", "))
-    }
-}
-
-fn label(text: &str, colour: &str, (x, y): (f64, f64)) -> Markup {
-    if text.is_empty() {
-        return html! {};
-    }
-    html! {
-        text x=(px(x)) y=(px(y + 4.0)) text-anchor="middle" font-size="11.5" fill=(colour)
-            stroke="var(--card)" stroke-width="4" paint-order="stroke" stroke-linejoin="round" { (text) }
-    }
-}
-
-/// One arc a router, monitor to router; parallel tunnels are counted.
-fn tunnels(
-    topology: &Topology,
-    index: &BTreeMap<&str, usize>,
-    at: &[(f64, f64)],
-    flows: &dyn Fn(&str, &str) -> bool,
-) -> Vec<Markup> {
-    let Some(monitor) = topology
-        .nodes
-        .iter()
-        .position(|node| node.role == "monitor")
-    else {
-        return Vec::new();
-    };
-    let mut routers: Vec<&str> = topology
-        .tunnels
-        .iter()
-        .map(|tunnel| tunnel.at.as_str())
-        .collect();
-    routers.dedup();
-    let arc = |router: &str| {
-        let (from, to) = (at[monitor], at[*index.get(router)?]);
-        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-        let bend = (
-            (from.0 + to.0) / 2.0 - dy * 0.16,
-            (from.1 + to.1) / 2.0 + dx * 0.16,
-        );
-        let path = format!(
-            "M{} {}Q{} {} {} {}",
-            px(from.0),
-            px(from.1),
-            px(bend.0),
-            px(bend.1),
-            px(to.0),
-            px(to.1)
-        );
-        let names: Vec<&str> = topology
-            .tunnels
-            .iter()
-            .filter(|tunnel| tunnel.at == router)
-            .map(|tunnel| tunnel.name.as_str())
-            .collect();
-        let width = match names.iter().any(|name| flows(router, name)) {
-            true => "4",
-            false => "1.5",
-        };
-        Some(html! {
-            path d=(path) fill="none" stroke="var(--claim)" stroke-width=(width) stroke-dasharray="5 4" opacity="0.75" {
-                title { "tunnels " (names.join(", ")) }
-            }
-        })
-    };
-    routers.into_iter().filter_map(arc).collect()
-}
-
-fn subtitle(topology: &Topology, node: &crate::report::Node) -> String {
+fn subtitle(topology: &Topology, node: &Node) -> String {
     let tunnels = topology
         .tunnels
         .iter()
@@ -332,32 +307,35 @@ fn subtitle(topology: &Topology, node: &crate::report::Node) -> String {
         .join(" · ")
 }
 
-/// A node's box: its name, and small lines under it.
-fn box_of(node: &crate::report::Node, lines: &[String], (x, y): (f64, f64)) -> Markup {
-    let lines: Vec<&String> = lines.iter().filter(|line| !line.is_empty()).collect();
+/// How large a node's box is; where it stands is not known yet.
+fn size_of(node: &Node, lines: &[String]) -> Rect {
     let longest = lines.iter().map(|line| line.chars().count()).max();
-    let widest = (node.name.chars().count() as f64 * 9.5).max(longest.unwrap_or(0) as f64 * 5.8);
-    let (width, height) = (widest + 22.0, 30.0 + 12.0 * lines.len() as f64);
+    let name = node.name.chars().count() as f64 * 9.5;
+    Rect {
+        centre: (0.0, 0.0),
+        width: name.max(longest.unwrap_or(0) as f64 * 5.8) + 22.0,
+        height: 30.0 + 12.0 * lines.len() as f64,
+    }
+}
+
+/// A node's box: its name, and small lines under it.
+fn box_of(node: &Node, lines: &[String], place: &Rect) -> Markup {
+    let (x, y) = place.centre;
     let corner = if matches!(node.role.as_str(), "p" | "pe") {
         15.0 + 6.0 * lines.len().min(1) as f64
     } else {
         5.0
     };
-    let first = y - height / 2.0 + 19.0 + if lines.is_empty() { 1.0 } else { 0.0 };
+    let first = y - place.height / 2.0 + 19.0 + if lines.is_empty() { 1.0 } else { 0.0 };
     html! {
         g {
-            rect x=(px(x - width / 2.0)) y=(px(y - height / 2.0)) width=(px(width)) height=(px(height)) rx=(px(corner))
-                fill=(format!("var(--{})", node.role)) stroke="var(--card)" stroke-width="2" {}
+            rect x=(px(x - place.width / 2.0)) y=(px(y - place.height / 2.0)) width=(px(place.width)) height=(px(place.height))
+                rx=(px(corner)) fill=(format!("var(--{})", node.role)) stroke="var(--card)" stroke-width="2" {}
             text x=(px(x)) y=(px(first)) text-anchor="middle" font-size="14.5" font-weight="650" fill="var(--ink)" { (node.name) }
-            @for (number, line) in (1..).zip(&lines) {
+            @for (number, line) in (1..).zip(lines) {
                 text x=(px(x)) y=(px(first + 2.0 + 12.5 * f64::from(number))) text-anchor="middle" font-size="10.5"
                     fill="var(--ink)" opacity="0.8" { (line) }
             }
         }
     }
-}
-
-/// A coordinate in tenths of a pixel.
-fn px(value: f64) -> String {
-    format!("{value:.1}")
 }
