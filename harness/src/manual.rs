@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 
 use crate::cli::Cli;
 use crate::run::{infrastructure, output};
@@ -15,11 +15,22 @@ const NAME: &str = "mvpnlab";
 /// Prints a shell's completion script.
 pub fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    clap_complete::generate(shell, &mut for_people(), NAME, &mut script);
     match output::print(String::from_utf8_lossy(&script).trim_end()) {
         Ok(()) => Exit::Pass,
         Err(error) => infrastructure(&error),
     }
+}
+
+/// Without the commands that processes of ours call: completion scripts do not heed that they are hidden.
+fn for_people() -> Command {
+    let all = Cli::command();
+    let shown = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(shown.cloned())
 }
 
 /// Writes `mvpnlab.1`, `mvpnlab-run.1` and so on into a folder.
@@ -64,15 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn completions_know_the_commands() {
+    fn completions_know_the_commands_for_people_and_no_others() {
         let mut script = Vec::new();
-        clap_complete::generate(
-            clap_complete::Shell::Bash,
-            &mut Cli::command(),
-            NAME,
-            &mut script,
-        );
+        let bash = clap_complete::Shell::Bash;
+        clap_complete::generate(bash, &mut for_people(), NAME, &mut script);
         let script = String::from_utf8(script).unwrap();
         assert!(script.contains("replay") && script.contains("--seeds"));
+        assert!(!script.contains("guest") && !script.contains("keep)"));
     }
 }
