@@ -16,7 +16,7 @@ const SHELL_DEADLINE: Duration = Duration::from_secs(600);
 /// Builds the image when the cache has none and describes it; with `gc`, removes warm labs too.
 pub fn command(gc: bool) -> Exit {
     let cache = Cache::from_environment();
-    let image = match Image::open(&cache, &mut |line| eprintln!("{line}")) {
+    let image = match Image::open(&cache, &mut |line| output::say(line)) {
         Ok(image) => image,
         Err(error) => return infrastructure(&error),
     };
@@ -67,7 +67,7 @@ pub fn shell(command: &[String]) -> Exit {
         start: Start::Warm,
         memory_mib: DEFAULT_MEMORY_MIB,
     };
-    let log = &mut |line: &str| eprintln!("{line}");
+    let log = &mut |line: &str| output::say(line);
     let output = Sealed::open(log).and_then(|sealed| sealed.execute(&execution, &mut |_| {}));
     match output {
         Ok(files) => {

@@ -119,12 +119,12 @@ fn print(args: &cli::Run, reports: &[Report], progress: &Progress) -> Result<(),
 
 /// Says that the command line or a scenario is wrong.
 pub fn usage(errors: &str) -> Exit {
-    eprintln!("{}", errors.trim_end());
+    output::say(errors.trim_end());
     Exit::Usage
 }
 
 /// Says that something around the runs went wrong.
 pub fn infrastructure(error: &dyn std::fmt::Display) -> Exit {
-    eprintln!("mvpnlab: {error}");
+    output::say(&format!("mvpnlab: {error}"));
     Exit::Infrastructure
 }

@@ -88,6 +88,19 @@ fn every_error_of_every_file_is_listed_before_anything_runs() {
     assert!(said.contains("a.toml") && said.contains("b.toml"), "{said}");
 }
 
+/// As in `mvpnlab ... 2>&1 | head`.
+#[test]
+fn an_error_that_nobody_reads_is_an_error_all_the_same() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_mvpnlab"))
+        .args(["check", "no-such-file.toml"])
+        .stderr(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
 #[test]
 fn a_file_that_is_not_there_and_a_folder_without_scenarios() {
     let folder = tempfile::tempdir().unwrap();

@@ -63,7 +63,7 @@ fn connect(lab: Option<&str>) -> Result<Client, VerbError> {
 fn ask(lab: Option<&str>, request: &Request) -> Result<Value, VerbError> {
     Ok(connect(lab)?.ask(request, &mut |kind, content| {
         if kind == Kind::Progress {
-            eprintln!("{}", String::from_utf8_lossy(content));
+            output::say(&String::from_utf8_lossy(content));
         }
     })?)
 }

@@ -12,7 +12,7 @@ pub type Columns = &'static [(&'static str, &'static str)];
 pub const LABS: Columns = &[
     ("LAB", "name"),
     ("PLACE", "place"),
-    ("UP", "up_s"),
+    ("UP [s]", "up_s"),
     ("KEEPER", "keeper"),
     ("SCENARIO", "scenario"),
 ];

@@ -127,6 +127,12 @@ pub fn probe(folder: &Path) -> Result<(), OutputError> {
     fs::remove_file(&file).map_err(|error| OutputError::io(&file, error))
 }
 
+/// Says something on standard error. Where nobody listens any more (`2>&1 | head`) there is nobody to tell.
+pub fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Writes to standard output; a reader that has gone away is no error.
 pub fn print(text: &str) -> Result<(), OutputError> {
     use std::io::Write as _;

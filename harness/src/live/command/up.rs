@@ -39,10 +39,10 @@ pub fn up(args: &Up) -> Exit {
 /// A machine that cannot keep up lets the routers' timers run out: then it is no lab but a riddle.
 fn warn_of_overload(place: LabPlace, routers: usize) {
     if place == LabPlace::Sealed && routers > REAL_TIME_ROUTERS_MAX {
-        eprintln!(
+        output::say(&format!(
             "{routers} routers are more than one emulated processor keeps up with in real time: timers may run out; \
              `up --virtual` has all the time that it needs"
-        );
+        ));
     }
 }
 
@@ -100,7 +100,7 @@ fn bring_up(args: &Up, routers: usize) -> Result<Exit, VerbError> {
             output::print(&text)?;
             return Ok(Exit::Pass);
         }
-        eprintln!("[{name}] {line}");
+        output::say(&format!("[{name}] {line}"));
     }
     // Its last line said why.
     let _ = keeper.wait();
