@@ -1,7 +1,7 @@
 //! Whatever is killed, whenever: `gc` leaves nothing of ours, and touches nothing else.
 //!
 //! Some process of an `up`, a `run` or a `down` gets SIGKILL at a random moment, the first time with no warm lab to start
-//! from. `MVPNLAB_KILLS` says how often (24 unless told, which takes one or two minutes; 200 is the full test),
+//! from. `MVPNLAB_KILLS` says how often (24 unless told, in about half a minute; the full test is 200, in about five),
 //! `MVPNLAB_KILL_SEED` from which seed.
 
 mod world;

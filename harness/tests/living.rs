@@ -50,7 +50,7 @@ fn a_lab_in_real_time_is_looked_into_changed_and_taken_down() {
     traces(&world);
     crashes(&world);
     world.expect_refusal(&["step", "1s"], 2, "time passes by itself");
-    world.expect(&["down"]);
+    world.expect(&["down", "--lab", "small"]);
     assert!(world.processes().is_empty());
     assert!(!world.expect(&["ls"]).contains("small"));
 }
