@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::AlarmSpec;
+use crate::retention::RetentionSpec;
 use crate::spec::{JoinSpec, MvpnSpec, PROBE_PORT, PassiveSpec, SendSpec, TaskSpec, TunnelSpec};
 use crate::view::Expected;
 
@@ -44,6 +45,8 @@ pub struct Config {
     /// None is kept when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<PathBuf>,
+    /// How long what is in the database is kept. Taken from here at the monitor's start only.
+    pub retention: RetentionSpec,
     /// How much the daemon says on stderr.
     pub log: LogLevel,
     /// Whether every probe's fate is written to the database, or interval results only.
@@ -74,6 +77,7 @@ impl Default for Config {
             interface: None,
             socket: None,
             database: None,
+            retention: RetentionSpec::default(),
             log: LogLevel::default(),
             log_probes: true,
             probe_port: PROBE_PORT,

@@ -32,6 +32,7 @@ mod passive;
 mod ping;
 mod probe;
 pub mod report;
+pub mod retention;
 mod schedule;
 pub mod session;
 pub mod spec;

@@ -126,7 +126,8 @@ impl Add for Span {
 }
 
 /// Units of a span, longest first, in nanoseconds.
-const SPAN_UNITS: [(&str, u64); 6] = [
+const SPAN_UNITS: [(&str, u64); 7] = [
+    ("d", 24 * 3600 * NS_PER_S),
     ("h", 3600 * NS_PER_S),
     ("m", 60 * NS_PER_S),
     ("s", NS_PER_S),
@@ -228,7 +229,7 @@ impl FromStr for Rate {
 }
 
 /// Reads `12.5unit` exactly; `None` if the unit is unknown, or digits would be lost.
-fn read_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+pub(crate) fn read_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(split);
@@ -294,6 +295,7 @@ mod tests {
             ("1.5s", 1_500_000_000),
             ("2m", 120_000_000_000),
             ("7ns", 7),
+            ("400d", 400 * 24 * 3_600 * NS_PER_S),
         ] {
             assert_eq!(text.parse::<Span>().unwrap().as_ns(), ns, "{text}");
         }
@@ -328,6 +330,7 @@ mod tests {
             1_500_000,
             90 * NS_PER_S,
             3600 * NS_PER_S,
+            48 * 3600 * NS_PER_S,
             u64::MAX,
         ] {
             assert_eq!(Span(ns).to_string().parse::<Span>(), Ok(Span(ns)));

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use vmscope_core::config::LogLevel;
 use vmscope_core::name::Name;
+use vmscope_core::retention::{Keep, RetentionSpec, Size};
 
 pub use errand::{DatabaseQuery, Errand, HistoryQuery, HistoryQuestion};
 pub use verbs::Verb;
@@ -68,6 +69,35 @@ pub struct DaemonArgs {
     /// How much to say on stderr, whatever the configuration says
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub log: Option<Level>,
+    #[command(flatten)]
+    pub keep: KeepOptions,
+}
+
+/// How long to keep what, whatever the configuration says.
+#[derive(Debug, Args)]
+pub struct KeepOptions {
+    /// Keep past states of MVPNs for so long, 90d or for-ever, whatever the configuration says
+    #[arg(long, value_name = "TIME")]
+    pub keep_history: Option<Keep>,
+    /// Keep the log of single probes for so long
+    #[arg(long, value_name = "TIME")]
+    pub keep_probes: Option<Keep>,
+    /// Keep interval results for so long
+    #[arg(long, value_name = "TIME")]
+    pub keep_intervals: Option<Keep>,
+    /// Keep less of all three once an SQLite database has this size, such as 20GB
+    #[arg(long, value_name = "SIZE")]
+    pub keep_size: Option<Size>,
+}
+
+impl KeepOptions {
+    /// What was said here counts, and the rest stays.
+    pub fn amend(&self, spec: &mut RetentionSpec) {
+        spec.history = self.keep_history.unwrap_or(spec.history);
+        spec.probes = self.keep_probes.unwrap_or(spec.probes);
+        spec.intervals = self.keep_intervals.unwrap_or(spec.intervals);
+        spec.size = self.keep_size.or(spec.size);
+    }
 }
 
 /// What to listen for in a capture.

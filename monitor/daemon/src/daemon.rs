@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use vmscope_core::config::{Config, LogLevel};
 use vmscope_core::fault::Planted;
+use vmscope_core::retention::{RetentionSpec, Size};
 use vmscope_core::session::{Options, Session};
-use vmscope_store::{Limits, SessionStart, StoreError, Writer};
+use vmscope_store::{Limits, Retention, SessionStart, StoreError, Writer};
 
 use crate::alarm::Notifier;
 use crate::capture::Capture;
@@ -28,7 +29,8 @@ const FAULT: &str = "VMSCOPE_FAULT";
 
 /// Runs the daemon, or only checks its configuration.
 pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
-    let outcome = read_config(&arguments.config).and_then(|config| {
+    let outcome = read_config(&arguments.config).and_then(|mut config| {
+        arguments.keep.amend(&mut config.retention);
         log_to_stderr(arguments.log.map_or(config.log, LogLevel::from));
         let recipe = Recipe::new(&arguments.config, config)?;
         recipe.interface()?;
@@ -187,7 +189,20 @@ fn open_database(config: &Config, start: &SessionStart) -> Result<Option<Writer>
     let Some(path) = &config.database else {
         return Ok(None);
     };
-    Writer::open(path, start, Limits::default()).map(Some)
+    let limits = Limits {
+        retention: retention(&config.retention),
+        ..Limits::default()
+    };
+    Writer::open(path, start, limits).map(Some)
+}
+
+fn retention(spec: &RetentionSpec) -> Retention {
+    Retention {
+        history: spec.history.span(),
+        probes: spec.probes.span(),
+        intervals: spec.intervals.span(),
+        bytes: spec.size.map(Size::as_bytes),
+    }
 }
 
 fn stamp_clock(fault: Planted) -> StampClock {
@@ -222,4 +237,14 @@ fn plant(name: &str) -> Result<Planted, String> {
     Err(format!(
         "{FAULT}={name} is set, but this build has no faults to plant: unset it, or build with the feature planted-faults"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configurations_defaults_are_the_databases() {
+        assert_eq!(retention(&RetentionSpec::default()), Retention::default());
+    }
 }

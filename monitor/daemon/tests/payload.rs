@@ -14,7 +14,6 @@ use support::captures::{Captured, ETHERNET, Link, pcapng};
 use support::daemon::{Client, Daemon, vmscope};
 use support::mark::{Mark, PIECE_BYTES};
 use support::mdt::*;
-use support::reflector::ipv4;
 use support::{MONITOR, config, router, tap};
 
 const RED: Address = [239, 1, 1, 1];
@@ -150,7 +149,7 @@ fn hello_with(option: &[u8]) -> Vec<u8> {
 fn fragment(mut packet: Vec<u8>, flags_and_offset: u16) -> Vec<u8> {
     packet[6..8].copy_from_slice(&flags_and_offset.to_be_bytes());
     packet[10..12].fill(0);
-    let sum = support::reflector::sum(&packet[..20]);
+    let sum = sum(&packet[..20]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet
 }

@@ -11,7 +11,6 @@ use serde_json::Value;
 use support::captures::{Captured, ETHERNET, Interface, Link, pcap, pcapng};
 use support::daemon::vmscope;
 use support::mdt::*;
-use support::reflector::ipv4;
 
 const RED: [&str; 2] = ["--mvpn", "red=239.1.1.1"];
 /// 2026-01-31T12:00:00Z.
@@ -45,7 +44,7 @@ fn a_short_story() -> Vec<Captured> {
 
 fn summed_header(mut packet: Vec<u8>) -> Vec<u8> {
     packet[10..12].fill(0);
-    let sum = support::reflector::sum(&packet[..20]);
+    let sum = sum(&packet[..20]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet
 }

@@ -14,7 +14,6 @@ use serde_json::Value;
 use support::captures::{Captured, ETHERNET, Interface, Link, pcap, pcapng};
 use support::daemon::vmscope;
 use support::mdt::*;
-use support::reflector::{ipv4, sum};
 use vmscope_core::config::Config;
 use vmscope_core::control::{Operation, Request};
 use vmscope_core::session::{Direction, Options, Session};

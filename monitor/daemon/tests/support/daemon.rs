@@ -22,11 +22,17 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a daemon with this configuration and waits until it answers.
     pub fn start(directory: &Path, config: &str) -> Daemon {
+        Daemon::start_with(directory, config, &[])
+    }
+
+    /// The same with more on its command line.
+    pub fn start_with(directory: &Path, config: &str, options: &[&str]) -> Daemon {
         let path = directory.join("vmscope.toml");
         std::fs::write(&path, config).unwrap();
         let mut child = vmscope()
             .args(["daemon", "--config"])
             .arg(&path)
+            .args(options)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

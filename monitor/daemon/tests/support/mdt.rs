@@ -1,7 +1,5 @@
 //! What PEs tell each other on a default MDT, byte by byte: a defect of the monitor's codec must not cancel itself out.
 
-use super::reflector::{ipv4, sum};
-
 pub type Address = [u8; 4];
 
 /// 224.0.0.13.
@@ -77,4 +75,29 @@ pub fn summed(mut message: Vec<u8>) -> Vec<u8> {
     let sum = sum(&message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
     message
+}
+
+/// An IPv4 packet without options.
+pub fn ipv4(protocol: u8, source: [u8; 4], destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let length = (20 + payload.len()) as u16;
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0];
+    packet[2..4].copy_from_slice(&length.to_be_bytes());
+    packet.extend_from_slice(&source);
+    packet.extend_from_slice(&destination);
+    let sum = sum(&packet);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// The Internet checksum (RFC 1071).
+pub fn sum(bytes: &[u8]) -> u16 {
+    let words = bytes
+        .chunks(2)
+        .map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
+    let mut total: u32 = words.sum();
+    while total >> 16 != 0 {
+        total = (total & 0xffff) + (total >> 16);
+    }
+    !(total as u16)
 }

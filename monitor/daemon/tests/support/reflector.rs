@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::mdt::{ipv4, sum};
 use super::{MONITOR, router};
 
 /// What happens to a probe on its way to one receiver.
@@ -264,30 +265,6 @@ fn customer_packet(group: [u8; 4]) -> Vec<u8> {
         group,
         &[&[0, 0, 8, 0], &customer[..]].concat(),
     )
-}
-
-pub fn ipv4(protocol: u8, source: [u8; 4], destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
-    let length = (20 + payload.len()) as u16;
-    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0];
-    packet[2..4].copy_from_slice(&length.to_be_bytes());
-    packet.extend_from_slice(&source);
-    packet.extend_from_slice(&destination);
-    let sum = sum(&packet);
-    packet[10..12].copy_from_slice(&sum.to_be_bytes());
-    packet.extend_from_slice(payload);
-    packet
-}
-
-/// The Internet checksum (RFC 1071).
-pub fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
-    let mut total: u32 = words.sum();
-    while total >> 16 != 0 {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    !(total as u16)
 }
 
 fn valid_sum(header: &[u8]) -> bool {
