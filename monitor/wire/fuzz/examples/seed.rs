@@ -64,6 +64,9 @@ fn packets(
         IpProtocol::Tcp | IpProtocol::Unknown(_) => return Ok(()),
     };
     write(here, target, name, packet.payload())?;
+    if packet.protocol() == IpProtocol::Pim {
+        write(here, "view", name, &conversation(packet.payload()))?;
+    }
     if packet.protocol() == IpProtocol::Udp {
         let payload = packet.payload().get(8..).unwrap_or_default();
         write(here, "probe", name, payload)?;
@@ -80,6 +83,20 @@ fn packets(
         )?;
     }
     Ok(())
+}
+
+/// A Hello, and five seconds later the message of the same PE: as `view` reads it.
+fn conversation(message: &[u8]) -> Vec<u8> {
+    let hello = [0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105, 0, 20, 0, 4, 0, 0, 0, 7];
+    let length = message.len().min(255);
+    let said = |length: usize| [length as u8, 5, 1];
+    [
+        &said(hello.len())[..],
+        &hello,
+        &said(length),
+        &message[..length],
+    ]
+    .concat()
 }
 
 fn write(here: &Path, target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
