@@ -87,9 +87,9 @@ fn hops_of(route: &RouteMessage) -> Vec<Hop> {
     shared.iter().map(way).collect()
 }
 
-/// Removes what routing daemons learned, as a crash of the router would.
+/// Removes what routing daemons learned, as a crash of the router would. A route that has gone by itself since they were
+/// listed, by the last act of a daemon that was just killed or with another route, is gone as well.
 pub async fn flush_learned(namespace: &Netns) -> Result<usize, KernelError> {
-    let mut batch = Batch::new();
     let mut flushed = 0;
     for route in unicast(namespace).await? {
         if matches!(
@@ -99,15 +99,16 @@ pub async fn flush_learned(namespace: &Netns) -> Result<usize, KernelError> {
             continue;
         }
         let to = destination(&route);
-        batch.add(
-            namespace,
-            RouteNetlinkMessage::DelRoute(by_destination(route)),
-            CHANGE,
-            format!("flush the route to {}/{}", to.address, to.prefix),
-        );
-        flushed += 1;
+        let message = RouteNetlinkMessage::DelRoute(by_destination(route));
+        match namespace.netlink().act(message, CHANGE).await {
+            Ok(()) => flushed += 1,
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => {
+                let attempted = format!("flush the route to {}/{}", to.address, to.prefix);
+                return Err(namespace.error(attempted, error));
+            }
+        }
     }
-    batch.send().await?;
     Ok(flushed)
 }
 
