@@ -117,12 +117,15 @@ impl Ear {
         let is_read = (is_pim || is_mdt_join)
             && inner.destination == join::DESTINATION
             && self.mvpns.contains_key(&mdt.head.destination);
+        if !is_read {
+            return None;
+        }
         // A copy that was cut off says nothing, and cannot be compared with one that was cut off elsewhere.
         let bytes = match is_complete {
             true => frame.get(usize::from(decoded.inner_at)..)?.to_vec(),
             false => Vec::new(),
         };
-        is_read.then_some(Copy {
+        Some(Copy {
             pe: mdt.head.source,
             p_group: mdt.head.destination,
             address: inner.source,

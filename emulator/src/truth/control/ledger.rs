@@ -9,6 +9,9 @@ use super::message::{Hello, JoinPrune, Said, Tree};
 
 /// How long an announced data MDT is believed (RFC 6037 section 7.2: MDT_DATA_TIMEOUT).
 const MAPPING_HOLD_NS: u64 = 180_000_000_000;
+/// A Join so soon after the same PE's Prune is not believed for longer than it says itself: FRR 8.4 sends one when it has
+/// left (RFC 7761 section 4.11: J/P_Override_Interval).
+const AFTERTHOUGHT_NS: u64 = 3_000_000_000;
 /// A hold time that never ends (RFC 7761 section 4.9.2).
 const FOREVER_S: u16 = u16::MAX;
 
@@ -113,6 +116,8 @@ struct Entry {
     state: State,
     /// By what the PE itself has said.
     said_until: Option<End>,
+    /// It was said once, right after a Prune.
+    is_afterthought: bool,
     /// All in all.
     ends: Option<End>,
 }
@@ -122,6 +127,8 @@ struct Ledger {
     entries: BTreeMap<(Ipv4Addr, About), Entry>,
     /// Where each PE's messages come from on the MDT.
     addresses: BTreeMap<Ipv4Addr, BTreeSet<Ipv4Addr>>,
+    /// When routes were last pruned, by hearing.
+    pruned: BTreeMap<(Ipv4Addr, About), u64>,
     turns: Vec<Turn>,
 }
 
@@ -244,9 +251,13 @@ impl Ledger {
     }
 
     fn put(&mut self, voice: Voice, about: About, state: State, ends: Option<End>) {
+        let pruned_ns = self.pruned.get(&(voice.pe, about));
+        let is_soon = pruned_ns.is_some_and(|ns| voice.heard_ns <= ns + AFTERTHOUGHT_NS);
+        let is_new = !self.entries.contains_key(&(voice.pe, about));
         let entry = Entry {
             state,
             said_until: ends,
+            is_afterthought: is_new && is_soon,
             ends,
         };
         let before = self.entries.insert((voice.pe, about), entry);
@@ -263,6 +274,7 @@ impl Ledger {
 
     fn end(&mut self, voice: Voice, about: About) {
         if self.entries.remove(&(voice.pe, about)).is_some() {
+            self.pruned.insert((voice.pe, about), voice.heard_ns);
             self.turn(voice, about, Way::Went);
         }
     }
@@ -316,7 +328,8 @@ impl Ledger {
             State::Asked { upstream, .. } => Some(*upstream),
             State::Pe(_) | State::Mapped(_) => None,
         };
-        let own = neighbor(&self.entries.get(&(pe, about))?.state)?;
+        let entry = self.entries.get(&(pe, about))?;
+        let own = neighbor(&entry.state).filter(|_| !entry.is_afterthought)?;
         self.entries
             .iter()
             .filter(|((other, of), _)| *other != pe && *of == about)

@@ -7,10 +7,14 @@ use std::net::Ipv4Addr;
 
 use super::record::{Cause, Change, Key, Record, Route, State};
 use crate::name::Name;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// Records kept at most; what is said beyond is counted.
 pub const RECORDS_MAX: usize = 4_000_000;
+
+/// How long after a Prune a Join of the same route by the same PE is no wish of its own: others' Joins answer the Prune in
+/// that time (RFC 7761 §4.11: J/P_Override_Interval, 3 s).
+const OVERRIDE: Span = Span::from_s(3);
 
 /// Entries of ended records that the queue may hold whatever the number of records.
 const ENDED_MIN: usize = 1_024;
@@ -20,6 +24,8 @@ struct Slot {
     record: Record,
     /// When it ends by what its own PE has said.
     said_until: Option<Instant>,
+    /// It was said right after its PE had taken it back, and not again.
+    is_doubted: bool,
     /// When the queue looks at it: not later than it expires. A repetition moves only the record's own time.
     looked_at: Option<Instant>,
 }
@@ -31,6 +37,9 @@ pub(super) struct Table {
     slots: BTreeMap<Key, Slot>,
     expiries: BinaryHeap<Reverse<(Instant, Key)>>,
     changes: VecDeque<Change>,
+    /// What was taken back of late, and when; the latest last.
+    taken_back: BTreeMap<Key, Instant>,
+    taken_back_queue: VecDeque<(Instant, Key)>,
     /// Statements that there was no room for.
     pub(super) unlisted: u64,
 }
@@ -42,6 +51,8 @@ impl Table {
             slots: BTreeMap::new(),
             expiries: BinaryHeap::new(),
             changes: VecDeque::new(),
+            taken_back: BTreeMap::new(),
+            taken_back_queue: VecDeque::new(),
             unlisted: 0,
         }
     }
@@ -56,6 +67,7 @@ impl Table {
         cause: Cause,
     ) {
         let full = self.slots.len() >= RECORDS_MAX;
+        let is_doubted = self.was_taken_back(now, &key);
         let slot = match self.slots.entry(key) {
             Entry::Vacant(_) if full => {
                 self.unlisted += 1;
@@ -68,12 +80,14 @@ impl Table {
                 vacant.insert(Slot {
                     record,
                     said_until: expires,
+                    is_doubted,
                     looked_at: None,
                 })
             }
             Entry::Occupied(occupied) => {
                 let slot = occupied.into_mut();
                 slot.said_until = expires;
+                slot.is_doubted = false;
                 if slot.record.state == state {
                     slot.record.refreshes += 1;
                     slot.record.refreshed = now;
@@ -119,9 +133,30 @@ impl Table {
     /// The record is no longer so.
     pub(super) fn end(&mut self, now: Instant, key: &Key, cause: Cause) {
         if let Some(slot) = self.slots.remove(key) {
+            if cause == Cause::TakenBack && matches!(key, Key::Join { .. }) {
+                self.note_taken_back(now, *key);
+            }
             self.changes
                 .push_back(change(&self.mvpn, now, Some(slot.record), None, cause));
         }
+    }
+
+    fn note_taken_back(&mut self, now: Instant, key: Key) {
+        while let Some((at, old)) = self.taken_back_queue.front().copied()
+            && at + OVERRIDE < now
+        {
+            self.taken_back_queue.pop_front();
+            if self.taken_back.get(&old) == Some(&at) {
+                self.taken_back.remove(&old);
+            }
+        }
+        self.taken_back.insert(key, now);
+        self.taken_back_queue.push_back((now, key));
+    }
+
+    fn was_taken_back(&self, now: Instant, key: &Key) -> bool {
+        let at = self.taken_back.get(key);
+        at.is_some_and(|at| now <= *at + OVERRIDE)
     }
 
     /// Ends everything.
@@ -169,8 +204,9 @@ impl Table {
 
     /// Until when a route that its PE has ceased to repeat is believed all the same: a PE that hears another ask the same
     /// neighbour for the same route keeps its own Join to itself (RFC 7761 §4.5.4, §4.5.5: "See Join"), and only says Prune
-    /// when it no longer wants it. None where nobody else asks, or the PE itself is gone. Who is only vouched for vouches for
-    /// nobody.
+    /// when it no longer wants it. None where nobody else asks, or the PE itself is gone, or has said it only once, right after
+    /// a Prune: FRR 8.4 does that when it has left, with the prune of a source off the shared tree. Who is only vouched for
+    /// vouches for nobody.
     fn vouched_until(&self, key: &Key, since: Instant) -> Option<Instant> {
         let Key::Join { pe: own, route } = *key else {
             return None;
@@ -179,9 +215,10 @@ impl Table {
         let (Route::Shared { .. } | Route::Source { .. }) = route else {
             return None;
         };
+        let own_slot = self.slots.get(key).filter(|slot| !slot.is_doubted)?;
         let State::Join {
             upstream: asked, ..
-        } = self.get(key)?.state
+        } = own_slot.record.state
         else {
             return None;
         };

@@ -277,6 +277,33 @@ fn a_join_that_is_held_back_is_believed_as_long_as_another_is_said() {
     );
 }
 
+/// FRR 8.4, which has just left, says Prune, and once more Join with the prune of a source off the shared tree.
+#[test]
+fn a_join_right_after_a_prune_is_believed_for_its_hold_time_and_no_longer() {
+    let mut ear = Ear::new();
+    for number in 1..=3 {
+        ear.hello(0, number, 1, u16::MAX);
+    }
+    let shared = [Source::any(RP)];
+    ear.joins(10, 1, 3, &shared, &[]);
+    ear.joins(10, 2, 3, &shared, &[]);
+    ear.joins(20, 1, 3, &[], &shared);
+    ear.joins(20, 1, 3, &shared, &[Source::on_rpt(S1)]);
+    ear.joins(70, 2, 3, &shared, &[]);
+    let told = ear.waits(231);
+    assert_eq!(
+        told,
+        [
+            "230 gone join 10.2.0.1 (*,239.100.1.1) of 172.16.1.3 (expired)",
+            "230 gone join 10.2.0.1 (10.11.0.2,239.100.1.1,rpt) of 172.16.1.3 (expired)",
+        ]
+    );
+    // Said again, or long after a prune, it is meant.
+    ear.joins(240, 1, 3, &shared, &[]);
+    ear.joins(270, 2, 3, &shared, &[]);
+    assert_eq!(ear.waits(451), [""; 0]);
+}
+
 /// Of others it tells nothing: another neighbour was asked, or the PE itself is gone, or nobody has said it for long.
 #[test]
 fn nobody_vouches_for_what_was_asked_of_others_or_by_who_is_gone() {

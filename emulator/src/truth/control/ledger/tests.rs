@@ -166,6 +166,30 @@ fn a_join_that_is_held_back_is_believed_as_long_as_another_is_said() {
 }
 
 #[test]
+fn an_afterthought_to_a_prune_is_believed_for_its_hold_time_and_no_longer() {
+    let shared = entry(RP, Tree::Shared);
+    let said = [
+        says(1, 1, hello(7, u16::MAX)),
+        says(1, 2, hello(7, u16::MAX)),
+        says(2, 1, asks(9, &[shared], &[])),
+        says(2, 2, asks(9, &[shared], &[])),
+        says(20, 1, asks(9, &[], &[shared])),
+        says(20, 1, asks(9, &[shared], &[])),
+        says(100, 2, asks(9, &[shared], &[])),
+    ];
+    let told = told(&said);
+    assert_eq!(
+        told[4..],
+        [
+            "20 1 Shared 0 Went JoinPrune",
+            "20 1 Shared 0 Came JoinPrune",
+            "230 1 Shared 0 Went Silence",
+            "310 2 Shared 0 Went Silence",
+        ]
+    );
+}
+
+#[test]
 fn who_has_not_said_hello_and_what_was_not_heard_come_to_nothing() {
     let own = entry(source(2), Tree::Source);
     let mut unheard = says(3, 1, hello(7, 105));
