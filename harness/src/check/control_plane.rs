@@ -52,7 +52,7 @@ pub fn control_plane(facts: &Facts, mvpn: &str) -> Finding {
                 &on_mdt.joins,
             );
             let known = asked_by(records, vrf.source);
-            same(
+            no_less(
                 &mut judge,
                 &format!("{when}: routes that {pe} asks for"),
                 &known,
@@ -96,6 +96,14 @@ fn same<T: Ord + std::fmt::Debug>(
         let invented: Vec<&T> = monitor.difference(routers).collect();
         format!("{what}: missing {missed:?}, too many {invented:?}")
     });
+}
+
+/// The monitor may know more: FRR 8.4, when it has left a group, says Join once more, with the prune of a source. Its
+/// neighbour believes it, and so does the monitor; its own state knows nothing of it.
+fn no_less(judge: &mut Judge, what: &str, monitor: &BTreeSet<Asked>, router: &BTreeSet<Asked>) {
+    judge.judged(1 + router.len() as u64);
+    let missed: Vec<&Asked> = router.difference(monitor).collect();
+    judge.demand(missed.is_empty(), || format!("{what}: missing {missed:?}"));
 }
 
 /// All neighbours but this one: those that it must have itself.
@@ -232,6 +240,21 @@ mod tests {
         assert_eq!(pruned_at(&records(), second), BTreeSet::new());
         assert_eq!(neighbors_but(&records(), first), BTreeSet::from([second]));
         assert_eq!(neighbors_but(&records(), second), BTreeSet::new());
+    }
+
+    #[test]
+    fn of_what_a_router_asks_for_nothing_may_be_missing() {
+        let group = Ipv4Addr::new(239, 100, 1, 1);
+        let judged = |monitor: &[Asked], router: &[Asked]| {
+            let mut judge = Judge::new("control-plane", "red", "no less");
+            let [monitor, router] = [monitor, router].map(|set| set.iter().copied().collect());
+            no_less(&mut judge, "at 1 s", &monitor, &router);
+            judge.finish().held()
+        };
+        let (shared, own) = ((None, group), (Some(group), group));
+        assert!(judged(&[shared, own], &[shared]));
+        assert!(judged(&[], &[]));
+        assert!(!judged(&[own], &[shared, own]));
     }
 
     #[test]

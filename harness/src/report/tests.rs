@@ -131,3 +131,21 @@ fn sample_pages() {
         std::fs::write(file, html::render(&report)).unwrap();
     }
 }
+
+#[test]
+fn how_long_events_took_to_show_stands_below_their_check() {
+    let mut report = sample::passed();
+    let figures = [
+        ("silence_events", 9),
+        ("silence_median_ns", 980_000),
+        ("silence_max_ns", 1_659_000),
+        ("messages", 181),
+    ];
+    report.findings[0].figures = figures
+        .map(|(name, n)| (name.to_owned(), crate::check::Figure::Count(n)))
+        .into();
+    let text = text::render(&report, Paint::Plain);
+    let line = "silence        9 events, median 980.0 µs, at most 1.659 ms";
+    assert!(text.contains(line), "{text}");
+    assert!(!text.contains("messages"));
+}
