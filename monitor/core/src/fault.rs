@@ -54,6 +54,22 @@ faults! {
     ProbeAsCustomer = "probe-as-customer",
     /// Damaged packets are believed.
     ChecksumIgnored = "checksum-ignored",
+    /// What PEs have said is believed for ever.
+    HoldTimeIgnored = "hold-time-ignored",
+    /// Prunes of joined routes are not taken for an end.
+    PruneIgnored = "prune-ignored",
+    /// A PE's new generation id is passed over.
+    RestartUnnoticed = "restart-unnoticed",
+    /// A data MDT that was announced once is believed for ever.
+    MappingNeverEnds = "mapping-never-ends",
+    /// What is said in MVPNs that are heard over one tunnel is all taken for the first one's.
+    MvpnMixUp = "mvpn-mix-up",
+    /// What has gone is not written down, and goes on in the database.
+    PastNeverClosed = "past-never-closed",
+    /// Alarms wait for a day before they are over.
+    AlarmNeverCleared = "alarm-never-cleared",
+    /// Alarms do not wait to be raised.
+    AlarmAtOnce = "alarm-at-once",
 }
 
 impl fmt::Display for Fault {

@@ -4,6 +4,9 @@
 //! LAN (RFC 6037 §5.1), so whoever receives it knows all that they told each other. Nothing is sent,
 //! and of customers' packets nothing but their control messages is read.
 //!
+//! A PE that hears another ask its own upstream neighbour for the same route holds its own Join back (RFC 7761 §4.5.4). So
+//! a route that a PE has ceased to ask for is believed as long as another PE asks, and the PE neither says Prune nor is gone.
+//!
 //! Times are arguments: [`View::handle_packet`] says when a message was captured,
 //! [`View::handle_timeout`] what time it is, and [`View::next_deadline`] when that is wanted next.
 
@@ -23,6 +26,7 @@ use vmscope_wire::ipv4::{IpProtocol, Packet};
 use vmscope_wire::pim::PimType;
 use vmscope_wire::{mdt_join, pim, udp};
 
+use crate::fault::{Fault, Planted};
 use crate::name::Name;
 use crate::time::{Instant, Span};
 pub use expected::Expected;
@@ -59,6 +63,7 @@ pub struct Heard {
 pub struct View {
     table: Table,
     heard: Heard,
+    fault: Planted,
     /// PIM messages by type, of which there are sixteen (RFC 7761 §4.9).
     pim_heard: [u64; 16],
 }
@@ -69,8 +74,14 @@ impl View {
         View {
             table: Table::new(mvpn),
             heard: Heard::default(),
+            fault: Planted::NONE,
             pim_heard: [0; 16],
         }
+    }
+
+    /// The same with a planted fault.
+    pub(crate) fn with_fault(self, fault: Planted) -> View {
+        View { fault, ..self }
     }
 
     /// Whether a customer's packet on the MDT is one to read: all others are customers' own.
@@ -124,11 +135,17 @@ impl View {
 
     /// When [`View::handle_timeout`] has something to do, if nothing is heard before.
     pub fn next_deadline(&self) -> Option<Instant> {
+        if self.fault.is(Fault::HoldTimeIgnored) {
+            return None;
+        }
         self.table.next_deadline()
     }
 
     /// Ends what was not repeated in time.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.fault.is(Fault::HoldTimeIgnored) {
+            return;
+        }
         let gone = self.table.expire(now);
         let pes = gone
             .iter()

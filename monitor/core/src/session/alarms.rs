@@ -3,9 +3,10 @@
 use super::Session;
 use crate::alarm::{AlarmSpec, Notice};
 use crate::control::{Answer, ErrorCode, Event, Refusal};
+use crate::fault::Fault;
 use crate::name::Name;
 use crate::report::Record;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::view::{Expected, View};
 
 impl Session {
@@ -15,7 +16,13 @@ impl Session {
     }
 
     /// Other settings of alarms.
-    pub(super) fn set_alarms(&mut self, now: Instant, spec: AlarmSpec) -> Result<(), Refusal> {
+    pub(super) fn set_alarms(&mut self, now: Instant, mut spec: AlarmSpec) -> Result<(), Refusal> {
+        if self.options.fault.is(Fault::AlarmNeverCleared) {
+            spec.clear_after = Span::from_s(86_400);
+        }
+        if self.options.fault.is(Fault::AlarmAtOnce) {
+            spec.raise_after = Span::ZERO;
+        }
         self.alarms.handle_spec(now, spec).map_err(|error| {
             let message = format!("cannot set up alarms: {}", error.problem);
             Refusal::new(ErrorCode::Invalid, message, error.remedy)

@@ -6,6 +6,7 @@ use vmscope_wire::content::{Content, Customer};
 
 use super::{Mvpn, Session};
 use crate::control::{Answer, ErrorCode, Event, MvpnQuestion, Refusal};
+use crate::fault::Fault;
 use crate::membership::{Owner, Wanted};
 use crate::name::Name;
 use crate::packet::Seen;
@@ -72,7 +73,7 @@ impl Session {
         let Some(mvpn) = self.mvpns.get_mut(name) else {
             return;
         };
-        mvpn.view = Some(View::new(name.clone()));
+        mvpn.view = Some(View::new(name.clone()).with_fault(self.options.fault));
         let group = mvpn.spec.group;
         let sources = mvpn.spec.watch.as_ref().map(|watch| watch.sources.clone());
         let wanted = Wanted::from_list(&sources.unwrap_or_default());
@@ -131,9 +132,13 @@ impl Session {
         on_mdt: bool,
         bytes: usize,
     ) -> bool {
-        let Some(name) = self.watches.get(&(tunnel, seen.dst)) else {
+        let Some(mut name) = self.watches.get(&(tunnel, seen.dst)) else {
             return false;
         };
+        if self.options.fault.is(Fault::MvpnMixUp) {
+            let of_tunnel = self.watches.iter().find(|((id, _), _)| *id == tunnel);
+            name = of_tunnel.map_or(name, |(_, first)| first);
+        }
         let said = match (on_mdt, is_plain(seen.dst)) {
             (true, false) => match Content::of(&seen.packet) {
                 Ok(Content::Mdt(Customer::Ipv4(customer))) => customer,
@@ -256,6 +261,9 @@ impl Session {
     fn take_changes(&mut self, now: Instant, view: &mut View) {
         while let Some(change) = view.poll_change() {
             self.event(Event::Change(Box::new(change.clone())));
+            if change.after.is_none() && self.options.fault.is(Fault::PastNeverClosed) {
+                continue;
+            }
             self.record(now, Record::Change(Box::new(change)));
         }
     }

@@ -10,6 +10,7 @@ use vmscope_wire::pim::{
 
 use super::record::{Cause, Key, Neighbor, Route, State};
 use super::{MAPPING_HOLD, View};
+use crate::fault::Fault;
 use crate::time::{Instant, Span};
 
 /// Hold time of a Hello that names none (RFC 7761 §4.3.3: Default_Hello_Holdtime).
@@ -92,7 +93,10 @@ impl View {
         let neighbor = Neighbor {
             address: from.address,
             hold_time_s: Some(hold_s).filter(|&s| s != pim::HOLDTIME_FOREVER),
-            generation_id: hello.generation_id(),
+            generation_id: match before {
+                Some(before) if self.fault.is(Fault::RestartUnnoticed) => before.generation_id,
+                Some(_) | None => hello.generation_id(),
+            },
             dr_priority: hello.dr_priority(),
             designated_router: before.is_some_and(|neighbor| neighbor.designated_router),
             bidirectional: hello.is_bidirectional(),
@@ -186,7 +190,7 @@ impl View {
             let state = State::Join { upstream, rp };
             self.table
                 .put(now, key, state, after(now, hold_s), Cause::Said);
-        } else if self.asked(&key) == Some(upstream) {
+        } else if self.asked(&key) == Some(upstream) && !self.fault.is(Fault::PruneIgnored) {
             // A prune towards another neighbour is the farewell to a former one.
             self.table.end(now, &key, Cause::TakenBack);
         }
@@ -296,7 +300,7 @@ impl View {
                 source,
                 group,
             };
-            let expires = Some(now + MAPPING_HOLD);
+            let expires = (!self.fault.is(Fault::MappingNeverEnds)).then_some(now + MAPPING_HOLD);
             self.table
                 .put(now, key, State::Mapping { data_mdt }, expires, Cause::Said);
         }

@@ -86,12 +86,25 @@ mod planted {
         }
     }
 
-    /// The clock is the driver's: the core has no hook for it, and no other fault is left out.
+    /// The clock is the driver's, and the core has no hook for it; what is wrong with watching needs PEs that speak PIM,
+    /// and is caught in the sealed lab.
+    const ELSEWHERE: [Fault; 9] = [
+        Fault::WallClockDelays,
+        Fault::HoldTimeIgnored,
+        Fault::PruneIgnored,
+        Fault::RestartUnnoticed,
+        Fault::MappingNeverEnds,
+        Fault::MvpnMixUp,
+        Fault::PastNeverClosed,
+        Fault::AlarmNeverCleared,
+        Fault::AlarmAtOnce,
+    ];
+
     #[test]
     fn no_fault_is_forgotten() {
         for fault in Fault::ALL {
             let caught = CAUGHT.iter().any(|(known, ..)| known == fault);
-            assert!(caught != (*fault == Fault::WallClockDelays), "{fault}");
+            assert!(caught != ELSEWHERE.contains(fault), "{fault}");
             assert_eq!(fault.name().parse(), Ok(*fault));
         }
     }
