@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use vmscope_core::control::{Operation, Outcome, Refusal, ServerLine};
+use vmscope_core::name::Name;
 use vmscope_core::report::IntervalRow;
 use vmscope_store::mvpn::Slice;
 use vmscope_store::{Page, Reader, StoreError};
 
-use crate::cli::{DatabaseQuery, Errand, HistoryQuery, HistoryQuestion, Verb};
+use crate::cli::{AlarmQuery, DatabaseQuery, Errand, HistoryQuery, HistoryQuestion, Verb};
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
 use crate::render;
@@ -30,7 +31,8 @@ pub fn carry_out(errand: Errand, socket: &Path, json: bool) -> Exit {
         Errand::Watch(kinds) => Client::connect(socket)
             .and_then(|client| watch(client, Operation::Subscribe { events: kinds }, json)),
         Errand::Read(query) => return read(&query, json),
-        Errand::Recall(query) => return recall(&query, json),
+        Errand::Recall(query) => return shown_of(history(&query, json)),
+        Errand::Alarms(query) => return shown_of(alarms(&query, json)),
     };
     done.unwrap_or_else(|error| fail(&error.to_string(), Exit::Unable))
 }
@@ -72,9 +74,9 @@ pub fn watch(mut client: Client, subscribe: Operation, json: bool) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Shows what a database knows of an MVPN's past.
-fn recall(query: &HistoryQuery, json: bool) -> Exit {
-    match history(query, json) {
+/// Shows what a database knows of the past.
+fn shown_of(found: Result<String, StoreError>) -> Exit {
+    match found {
         Ok(text) => {
             show(&text);
             Exit::Done
@@ -88,11 +90,12 @@ fn history(query: &HistoryQuery, json: bool) -> Result<String, StoreError> {
     let (mvpn, filter) = (query.mvpn.as_str(), &query.filter);
     Ok(match query.question {
         HistoryQuestion::At(at) => {
-            let states = reader.mvpn_state(mvpn, at, filter, Slice::ALL)?;
+            let states = reader.mvpn_state(mvpn, at, filter, Slice::first(query.limit))?;
             shown(json, &states, render::mvpn::past_state)
         }
         HistoryQuestion::Between(from, until) => {
-            let changes = reader.mvpn_changes(mvpn, from..until, filter, Slice::ALL)?;
+            let changes =
+                reader.mvpn_changes(mvpn, from..until, filter, Slice::first(query.limit))?;
             shown(json, &changes, render::mvpn::past_changes)
         }
         HistoryQuestion::Diff(from, to) => {
@@ -100,6 +103,19 @@ fn history(query: &HistoryQuery, json: bool) -> Result<String, StoreError> {
             shown(json, &found, render::mvpn::past_differences)
         }
     })
+}
+
+fn alarms(query: &AlarmQuery, json: bool) -> Result<String, StoreError> {
+    let reader = Reader::open(&query.database)?;
+    let (mvpn, slice) = (
+        query.mvpn.as_ref().map(Name::as_str),
+        Slice::first(query.limit),
+    );
+    let found = match query.from == query.until {
+        true => reader.alarms_at(mvpn, query.from, slice)?,
+        false => reader.alarms_between(mvpn, query.from..query.until, slice)?,
+    };
+    Ok(shown(json, &found, render::alarms::kept))
 }
 
 fn shown<T: serde::Serialize>(json: bool, found: &T, render: impl Fn(&T) -> String) -> String {

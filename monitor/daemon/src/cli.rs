@@ -2,6 +2,7 @@
 
 mod errand;
 mod probe_options;
+mod serve;
 mod verbs;
 
 use std::net::Ipv4Addr;
@@ -12,7 +13,8 @@ use vmscope_core::config::LogLevel;
 use vmscope_core::name::Name;
 use vmscope_core::retention::{Keep, RetentionSpec, Size};
 
-pub use errand::{DatabaseQuery, Errand, HistoryQuery, HistoryQuestion};
+pub use errand::{AlarmQuery, DatabaseQuery, Errand, HistoryQuery, HistoryQuestion};
+pub use serve::{ServeArgs, TokenVerb};
 pub use verbs::Verb;
 
 /// Where the control socket is unless told otherwise.
@@ -52,6 +54,11 @@ pub enum Command {
     Read(ReadArgs),
     /// Say commands one after another, with help and completion
     Console,
+    /// Serve the web page over a monitor's database, running or not
+    Serve(ServeArgs),
+    /// Make, list and revoke the tokens that the web page asks for
+    #[command(subcommand)]
+    Token(TokenVerb),
     /// Ask the monitor.
     #[command(flatten)]
     Ask(Verb),

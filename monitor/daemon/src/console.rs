@@ -97,7 +97,9 @@ fn run_verb(
             });
         }
         // A stream of events gets a connection of its own; a database needs none.
-        Ok(errand @ (Errand::Watch(_) | Errand::Read(_) | Errand::Recall(_))) => {
+        Ok(
+            errand @ (Errand::Watch(_) | Errand::Read(_) | Errand::Recall(_) | Errand::Alarms(_)),
+        ) => {
             let _ = ask::carry_out(errand, socket, json);
         }
         Err(problem) => eprintln!("vmscope: {problem}"),

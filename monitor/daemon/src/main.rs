@@ -21,6 +21,7 @@ mod journal;
 mod mailbox;
 mod read;
 mod render;
+mod serve;
 mod transmit;
 
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Daemon(arguments) => daemon::run(&arguments, &cli.socket),
         Command::Read(arguments) => read::run(&arguments, cli.json),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Token(verb) => serve::token(verb),
         Command::Console => console::run(&cli.socket, cli.json),
         Command::Ask(verb) => ask::run(verb, &cli.socket, cli.json),
     };

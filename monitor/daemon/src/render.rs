@@ -1,5 +1,6 @@
 //! Answers and events for people: tables, units, few words.
 
+pub mod alarms;
 pub mod mvpn;
 mod table;
 mod tables;

@@ -83,6 +83,17 @@ pub struct AlarmCursor {
     id: u64,
 }
 
+impl AlarmCursor {
+    /// After this alarm.
+    pub fn after(alarm: &KeptAlarm) -> AlarmCursor {
+        AlarmCursor {
+            raised_ns: alarm.raised.as_ns(),
+            session: alarm.session,
+            id: alarm.id,
+        }
+    }
+}
+
 /// Alarms in the order in which they were raised, or a part of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptAlarms {
@@ -181,11 +192,7 @@ impl Reader {
         let values = values![mvpn, first, last, after.0, after.1, after.2, slice.limit];
         let alarms = self.read("the alarms", |db| db.rows(&sql, &values, alarm))?;
         let all = (alarms.len() as u64) < u64::from(slice.limit);
-        let next = alarms.last().filter(|_| !all).map(|alarm| AlarmCursor {
-            raised_ns: alarm.raised.as_ns(),
-            session: alarm.session,
-            id: alarm.id,
-        });
+        let next = alarms.last().filter(|_| !all).map(AlarmCursor::after);
         Ok(KeptAlarms { alarms, next })
     }
 

@@ -8,6 +8,7 @@
 
 mod changes;
 mod columns;
+mod density;
 mod ledger;
 mod question;
 mod state;
@@ -15,6 +16,7 @@ mod timeline;
 mod who;
 
 pub use changes::{ChangeCursor, Changes, PastChange};
+pub use density::{Bucket, COUNTED_MAX, Density, Steps};
 pub use question::{Answer, Filter, Held, Kind, Listening, MvpnSummary, Size, Slice, Utc, Watched};
 pub use state::{Difference, Differences, StateCursor, States};
 pub use who::{ActiveGroup, Backbone, Leg, Members, PeTrees, Sender, Wanter};

@@ -23,6 +23,23 @@ pub enum Errand {
     Read(DatabaseQuery),
     /// Read what a database knows of an MVPN's past.
     Recall(HistoryQuery),
+    /// Read the alarms that a database knows of.
+    Alarms(AlarmQuery),
+}
+
+/// Which alarms to read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AlarmQuery {
+    /// The database.
+    pub database: PathBuf,
+    /// Only of this MVPN.
+    pub mvpn: Option<Name>,
+    /// Active at any time from the first moment until the second, that not included; both the same for that moment.
+    pub from: Utc,
+    /// See `from`.
+    pub until: Utc,
+    /// Alarms at most.
+    pub limit: u32,
 }
 
 /// What to read of an MVPN's past.
@@ -36,6 +53,8 @@ pub struct HistoryQuery {
     pub filter: Filter,
     /// When.
     pub question: HistoryQuestion,
+    /// States or changes at most.
+    pub limit: u32,
 }
 
 /// What is asked of an MVPN's past.
@@ -84,7 +103,7 @@ impl Verb {
             Verb::Leave { tunnel, group } => Operation::GroupLeave(Membership { tunnel, group }),
             Verb::Send(verb) => send(verb),
             Verb::Mvpn(verb) => return mvpn(verb),
-            Verb::Alarm(AlarmVerb::List { mvpn }) => Operation::AlarmList { mvpn },
+            Verb::Alarm(AlarmVerb::List(list)) => return alarm_list(list),
             Verb::Task(verb) => task(verb),
             Verb::Stats(verb) => stats(verb),
             Verb::Results(arguments) => return Ok(results(arguments)),
@@ -150,6 +169,7 @@ fn mvpn_show(show: MvpnShow) -> Result<Errand, String> {
         only: Only { pe, group },
         at,
         between,
+        limit,
         database,
     } = show;
     let Some(database) = database else {
@@ -169,6 +189,7 @@ fn mvpn_show(show: MvpnShow) -> Result<Errand, String> {
         mvpn: name,
         filter: only(pe, group),
         question,
+        limit: limit.unwrap_or(u32::MAX),
     }))
 }
 
@@ -178,7 +199,33 @@ fn mvpn_diff(diff: MvpnDiff) -> Result<HistoryQuery, String> {
         database: diff.database,
         mvpn: diff.name,
         filter: only(diff.only.pe, diff.only.group),
+        limit: u32::MAX,
     })
+}
+
+fn alarm_list(list: AlarmListArgs) -> Result<Errand, String> {
+    let AlarmListArgs {
+        mvpn,
+        at,
+        between,
+        limit,
+        database,
+    } = list;
+    let Some(database) = database else {
+        return Ok(Errand::Ask(Operation::AlarmList { mvpn }));
+    };
+    let (from, until) = match (between.as_slice(), at) {
+        ([from, until], _) => (utc(*from)?, utc(*until)?),
+        (_, Some(at)) => (utc(at)?, utc(at)?),
+        (_, None) => (Utc::NOW, Utc::NOW),
+    };
+    Ok(Errand::Alarms(AlarmQuery {
+        database,
+        mvpn,
+        from,
+        until,
+        limit,
+    }))
 }
 
 fn only(pe: Option<Ipv4Addr>, group: Option<IpAddr>) -> Filter {
@@ -390,6 +437,10 @@ mod tests {
             "vmscope mvpn show red --between 2026-01-31T12:00:00Z 2026-02-01T00:00:00Z --database postgres://db/vmscope",
             "vmscope mvpn diff red 2026-01-31T12:00:00Z 2026-02-01T00:00:00Z --database r.sqlite",
             "vmscope alarm list red",
+            "vmscope alarm list --database r.sqlite",
+            "vmscope alarm list red --at 2026-01-31T12:00:00Z --database r.sqlite",
+            "vmscope alarm list --between 2026-01-31T12:00:00Z 2026-02-01T00:00:00Z --limit 5 --database r.sqlite",
+            "vmscope mvpn show red --limit 5 --database r.sqlite",
             "vmscope mvpn drop red",
             "vmscope mvpn start red",
             "vmscope mvpn start red --pe t1",
@@ -435,6 +486,9 @@ mod tests {
             "vmscope mvpn add red --group 239.1.1.1",
             "vmscope mvpn show red --at 2026-01-31T12:00:00Z",
             "vmscope mvpn show red --at yesterday --database r.sqlite",
+            "vmscope mvpn show red --limit 5",
+            "vmscope alarm list --at 2026-01-31T12:00:00Z",
+            "vmscope alarm list --limit 0 --database r.sqlite",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

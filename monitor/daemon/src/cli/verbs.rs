@@ -227,6 +227,14 @@ pub struct MvpnShow {
     /// What changed from one moment until another, by the database
     #[arg(long, num_args = 2, value_names = ["FROM", "UNTIL"], requires = "database")]
     pub between: Vec<Timestamp>,
+    /// States or changes at most; the rest is said to be there
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "database",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub limit: Option<u32>,
     /// The results database, a file or postgres://…; the running monitor is asked if absent
     #[arg(long, value_name = "DATABASE")]
     pub database: Option<PathBuf>,
@@ -262,11 +270,38 @@ pub struct Only {
 /// Verbs of alarms.
 #[derive(Debug, Subcommand)]
 pub enum AlarmVerb {
-    /// Active alarms
-    List {
-        /// Only of this MVPN
-        mvpn: Option<Name>,
-    },
+    /// Active alarms; by a database, those of a moment or a stretch of time, too
+    List(AlarmListArgs),
+}
+
+/// Which alarms.
+#[derive(Debug, Args)]
+pub struct AlarmListArgs {
+    /// Only of this MVPN
+    pub mvpn: Option<Name>,
+    /// Those that were active at this moment: 2026-01-31T12:00:00Z
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "database",
+        conflicts_with = "between"
+    )]
+    pub at: Option<Timestamp>,
+    /// Those that were active at any time from one moment until another
+    #[arg(long, num_args = 2, value_names = ["FROM", "UNTIL"], requires = "database")]
+    pub between: Vec<Timestamp>,
+    /// Alarms at most; the rest is said to be there
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "10000",
+        requires = "database",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub limit: u32,
+    /// The results database, a file or postgres://…; the running monitor is asked if absent
+    #[arg(long, value_name = "DATABASE")]
+    pub database: Option<PathBuf>,
 }
 
 /// An MVPN, or one PE of it.

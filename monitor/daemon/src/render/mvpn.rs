@@ -105,7 +105,7 @@ pub fn past_state(states: &States) -> String {
         ]
     });
     match &states.listening {
-        Listening::Yes(_) => table(&columns, rows),
+        Listening::Yes(_) => table(&columns, rows) + more(states.next.is_some()),
         Listening::No { .. } => nobody(&states.listening),
     }
 }
@@ -120,6 +120,7 @@ pub fn past_changes(changes: &Changes) -> String {
             format!("{} {line}{}\n", moment(past.at), because(past.cause))
         })
         .collect();
+    text += more(changes.next.is_some());
     match (changes.watches.is_empty(), text.is_empty()) {
         (true, _) => text += "nobody listened then\n",
         (false, true) => text += "nothing changed\n",
@@ -214,6 +215,14 @@ fn words(state: &State) -> String {
         }
         State::Mapping { data_mdt } => format!("on data MDT {data_mdt}"),
         State::Rp { priority, bsr } => format!("priority {priority}, by BSR {bsr}"),
+    }
+}
+
+/// Said where a limit has cut something off.
+pub fn more(there_is: bool) -> &'static str {
+    match there_is {
+        true => "there is more: raise --limit, or ask for less\n",
+        false => "",
     }
 }
 
