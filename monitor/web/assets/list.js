@@ -40,12 +40,12 @@ export function listView(main, go, follow) {
 function mvpnCard(of, follow) {
   const alarms = Object.entries(of.alarms).filter(([, count]) => count > 0);
   const worst = alarms.some(([word]) => word === "critical" || word === "major") ? "bad" : alarms.length ? "warn" : "";
-  const missing = of.pes_expected !== undefined ? ` of ${of.pes_expected} expected` : "";
+  const missing = of.pes_missing ? tag("bad", `${of.pes_missing} missing`) : null;
   return h("article", { class: `card ${of.watched ? worst : "unwatched"}` },
     h("a", { href: `/?mvpn=${encodeURIComponent(of.mvpn)}`, onclick: follow, "data-key": `mvpn ${of.mvpn}` }, of.mvpn),
     h("p", { class: "row" }, of.watched ? (alarms.length ? alarms.map(([word, count]) => severityCount(word, count)) : tag("good", "no alarms")) : tag("", "nobody listens now")),
     h("dl", { class: "facts" },
-      h("dt", {}, "PEs"), h("dd", {}, of.watched ? `${of.pes}${missing}` : "not known"),
+      h("dt", {}, "PEs"), h("dd", {}, of.watched ? [`${of.pes} `, missing] : "not known"),
       h("dt", {}, "Last change"), h("dd", {}, of.changed ? `${ago(of.changed, Date.now())} ago` : "none"),
       h("dt", {}, "Known since"), h("dd", {}, words(of.first)),
       of.watched ? null : [h("dt", {}, "Known until"), h("dd", {}, words(of.last))]));

@@ -12,7 +12,7 @@ export function mvpnView(main, mvpn, go) {
   const places = {};
   for (const name of ["head", "slider", "notice", "alarms", "pes", "groups", "tree", "pe", "mappings", "expected", "pairs", "changes"]) places[name] = h("div", {});
   show(main, places.head, places.slider, places.notice, places.alarms,
-    h("div", { class: "two" }, places.pes, places.groups), places.tree, places.pe, places.pairs,
+    h("div", { class: "two pes" }, places.pes, places.groups), places.tree, places.pe, places.pairs,
     h("div", { class: "two" }, places.mappings, places.expected), places.changes);
   const history = slider(places.slider, mvpn, go);
   const pairs = pairsCard(places.pairs, mvpn);
@@ -68,7 +68,7 @@ export function mvpnView(main, mvpn, go) {
   function alarmsCard(found) {
     if (!found.alarms.length) return null;
     return card("alarms", here.at ? "Alarms active then" : "Active alarms", { count: `${found.alarms.length}${found.alarms_cut ? "+" : ""}` },
-      h("ul", { class: "alarms" }, found.alarms.map((alarm) => h("li", {}, h("span", {}, severity(alarm.severity)),
+      h("ul", { class: "alarms" }, bySeverity(found.alarms).map((alarm) => h("li", {}, h("span", {}, severity(alarm.severity)),
         h("div", {}, alarm.message, h("span", { class: "soft" }, `${alarm.kind} · since ${exact(alarm.since)}${alarm.flapping ? ` · comes and goes, ${alarm.count} times` : ""}`), h("span", { class: "soft" }, `→ ${alarm.remedy}`))))));
   }
 
@@ -162,6 +162,12 @@ export function mvpnView(main, mvpn, go) {
       history.stop();
     },
   };
+}
+
+/** The worst first; those alike in the order in which they were raised. */
+function bySeverity(alarms) {
+  const order = ["critical", "major", "minor", "warning"];
+  return [...alarms].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }
 
 /** A route as PIM writes it. */

@@ -58,7 +58,7 @@ pub async fn metrics(State(app): State<Arc<App>>, Extension(who): Extension<Who>
 }
 
 fn mvpns_of(registry: &mut Registry, reader: &Reader, scope: &Scope) -> Result<(), Problem> {
-    let (watched, pes, required, alarms) = (
+    let (watched, pes, missing_pes, alarms) = (
         Gauges::default(),
         Gauges::default(),
         Gauges::default(),
@@ -71,8 +71,8 @@ fn mvpns_of(registry: &mut Registry, reader: &Reader, scope: &Scope) -> Result<(
         if mvpn.watched {
             pes.get_or_create(&labels).set(number(mvpn.pes));
         }
-        if let Some(expected) = mvpn.pes_expected {
-            required.get_or_create(&labels).set(number(expected));
+        if let Some(missing) = mvpn.pes_missing {
+            missing_pes.get_or_create(&labels).set(number(missing));
         }
         for (severity, count) in [
             ("critical", mvpn.alarms.critical),
@@ -87,7 +87,11 @@ fn mvpns_of(registry: &mut Registry, reader: &Reader, scope: &Scope) -> Result<(
     }
     registry.register("mvpn_watched", "Whether the MVPN is listened to", watched);
     registry.register("mvpn_pes", "PEs that take part in the MVPN", pes);
-    registry.register("mvpn_pes_required", "PEs that must take part", required);
+    registry.register(
+        "mvpn_pes_missing",
+        "PEs that must take part and do not",
+        missing_pes,
+    );
     registry.register("mvpn_alarms", "Active alarms of the MVPN", alarms);
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! Which MVPNs there are, and how they are.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use vmscope_core::alarm::Severity;
+use vmscope_core::name::Name;
+use vmscope_core::view::expected::{Pe, Presence};
 use vmscope_store::alarm::KeptAlarm;
-use vmscope_store::mvpn::{Slice, Utc};
+use vmscope_store::mvpn::{Held, Slice, Utc};
 
 use super::Nothing;
 use crate::moment::Moment;
@@ -31,9 +35,9 @@ pub struct Mvpn {
     pub watched: bool,
     /// PEs that take part.
     pub pes: u64,
-    /// PEs that must take part; absent if nobody said.
+    /// PEs that must take part and do not; absent if nobody said which must, or nobody listens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pes_expected: Option<u64>,
+    pub pes_missing: Option<u64>,
     /// Active alarms.
     pub alarms: AlarmNumbers,
     /// When something changed last.
@@ -79,18 +83,30 @@ pub fn list(ask: &Ask<'_>, _: Nothing) -> Result<Mvpns, Problem> {
         if !ask.scope.sees(name) {
             continue;
         }
-        let expected = ask.reader.expected(name, Utc::NOW)?;
+        let pes = ask.reader.active_pes(name, Utc::NOW)?;
+        let then = ask.reader.expected(name, Utc::NOW)?;
+        let required = then.as_ref().and_then(|then| then.expected.pes.as_ref());
+        let listening = pes.listening.watched().is_some();
+        let missing = |wanted| missing(wanted, &pes.answer);
         mvpns.push(Mvpn {
             mvpn: name.to_owned(),
             first: summary.first.into(),
             last: summary.last.into(),
             watched: summary.watched,
-            pes: ask.reader.active_pes(name, Utc::NOW)?.answer.len() as u64,
-            pes_expected: expected
-                .and_then(|then| Some(super::overview::required(then.expected.pes.as_ref()?))),
+            pes: pes.answer.len() as u64,
+            pes_missing: required.filter(|_| listening).map(missing),
             alarms: AlarmNumbers::of(active.iter().filter(|alarm| alarm.mvpn.as_str() == name)),
             changed: ask.reader.mvpn_steps(name, Utc::NOW)?.previous.map(Moment),
         });
     }
     Ok(Mvpns { mvpns })
+}
+
+/// How many PEs must be there and are not.
+fn missing(wanted: &BTreeMap<Name, Pe>, here: &[Held]) -> u64 {
+    let required = wanted
+        .values()
+        .filter(|pe| pe.presence == Presence::Required);
+    let missing = required.filter(|pe| !here.iter().any(|held| held.key.pe() == pe.address));
+    missing.count() as u64
 }

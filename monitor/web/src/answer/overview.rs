@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vmscope_core::name::Name;
 use vmscope_core::view::Expected;
-use vmscope_core::view::expected::{Pe, Prefix, Presence};
+use vmscope_core::view::expected::{Prefix, Presence};
 use vmscope_store::alarm::ExpectedThen;
 use vmscope_store::mvpn::{ActiveGroup, Filter, Kind, Slice};
 
@@ -117,12 +116,6 @@ pub struct SitesOught {
     /// Groups that they may receive; any if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receive: Option<Vec<String>>,
-}
-
-/// How many PEs must be there.
-pub fn required(pes: &BTreeMap<Name, Pe>) -> u64 {
-    let required = |pe: &&Pe| pe.presence == Presence::Required;
-    pes.values().filter(required).count() as u64
 }
 
 /// An MVPN at a moment.
