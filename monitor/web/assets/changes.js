@@ -58,18 +58,19 @@ function line({ before, after }, names) {
   const [sign, kind] = before ? (after ? ["~", "other"] : ["−", "gone"]) : ["+", "come"];
   const now = after ?? before;
   return [h("span", { class: `sign ${kind}`, "aria-label": { come: "began", gone: "ended", other: "became another" }[kind] }, sign),
-    `${names.get(now.pe) ?? now.pe} ${said(now, names)}`, before && after ? h("span", { class: "soft" }, `, before: ${said(before, names)}`) : null];
+    `${names.get(now.pe) ?? now.pe} ${said(now, kind === "gone")}`, before && after ? h("span", { class: "soft" }, `, before: ${said(before)}`) : null];
 }
 
-/** What a PE says, in words. */
-function said(of) {
+/** What a PE says, or says no longer, in words. */
+function said(of, gone = false) {
+  const no = gone ? "no longer " : "";
   switch (of.kind) {
-    case "neighbor": return `is here, ${of.address} on the MDT${of.designated_router ? ", DR" : ""}`;
-    case "join": return of.route === "rpt" ? `does not want ${route(of)} from ${of.upstream}` : `wants ${route(of)} from ${of.upstream}`;
-    case "mapping": return `sends (${of.source}, ${of.group}) on data MDT ${of.data_mdt}`;
-    case "assert": return `asserts itself for ${route(of)}, preference ${of.preference}, metric ${of.metric}`;
-    case "rp": return `names RP ${of.rp} for ${of.group}/${of.prefix}`;
-    case "forwarder": return `is designated forwarder for RP ${of.rp}`;
+    case "neighbor": return `is ${no}here, ${of.address} on the MDT${of.designated_router ? ", DR" : ""}`;
+    case "join": return of.route === "rpt" ? `${no}leaves out ${route(of)} of what it wants from ${of.upstream}` : `${no}wants ${route(of)} from ${of.upstream}`;
+    case "mapping": return `${no}sends (${of.source}, ${of.group}) on data MDT ${of.data_mdt}`;
+    case "assert": return `${no}asserts itself for ${route(of)}, preference ${of.preference}, metric ${of.metric}`;
+    case "rp": return `${no}names RP ${of.rp} for ${of.group}/${of.prefix}`;
+    case "forwarder": return `is ${no}designated forwarder for RP ${of.rp}`;
     default: return of.kind;
   }
 }

@@ -110,14 +110,60 @@ fn mistakes(document: &Value, schema: &Value, value: &Value, place: &str, found:
                 mistakes(document, property, value, &place, found);
             } else if let Some(more) = schema.get("additionalProperties") {
                 mistakes(document, more, value, &place, found);
-            } else if schema.contains_key("properties")
-                && !schema.contains_key("$ref")
-                && !schema.contains_key("oneOf")
-            {
-                found.push(format!("{place} is not described"));
             }
         }
     }
+}
+
+/// What of a value no schema describes: a field that programs would have to guess at.
+fn undescribed(
+    document: &Value,
+    schema: &Value,
+    value: &Value,
+    place: &str,
+    found: &mut Vec<String>,
+) {
+    let schemas = parts(document, schema);
+    if let Value::Object(fields) = value {
+        for (name, value) in fields {
+            let place = format!("{place}.{name}");
+            let of = schemas.iter().find_map(|schema| {
+                let own = schema.get("properties").and_then(|all| all.get(name));
+                own.or(schema.get("additionalProperties"))
+            });
+            match of {
+                Some(of) => undescribed(document, of, value, &place, found),
+                None => found.push(place),
+            }
+        }
+    }
+    if let Value::Array(values) = value {
+        let items = schemas.iter().find_map(|schema| schema.get("items"));
+        for value in values {
+            undescribed(document, items.unwrap_or(&Value::Null), value, place, found);
+        }
+    }
+}
+
+/// A schema with all that it refers to or chooses among.
+fn parts<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    let mut all = vec![schema];
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
+        && let Some(target) = document.pointer(reference.trim_start_matches('#'))
+    {
+        all.extend(parts(document, target));
+    }
+    for keyword in ["anyOf", "oneOf", "allOf"] {
+        for choice in schema
+            .get(keyword)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            all.extend(parts(document, choice));
+        }
+    }
+    all
 }
 
 /// A question for each path of the description.
@@ -161,6 +207,7 @@ fn everything_that_is_described_is_answered_as_described() {
         }
         let mut found = vec![];
         mistakes(&document, schema, &answer, path, &mut found);
+        undescribed(&document, schema, &answer, path, &mut found);
         assert_eq!(found, [] as [String; 0], "{question}");
         // A parameter that is not described is not taken, and one that is needed is.
         let joint = if question.contains('?') { '&' } else { '?' };
@@ -202,6 +249,7 @@ fn the_check_finds_what_does_not_fit() {
     let count = |value: Value| {
         let mut found = vec![];
         mistakes(&document, &schema, &value, "", &mut found);
+        undescribed(&document, &schema, &value, "", &mut found);
         found.len()
     };
     assert_eq!(count(json!({"a": 1, "b": ["x"]})), 0);

@@ -125,6 +125,18 @@ impl Browser {
         }
     }
 
+    /// Waits until it is somewhere else.
+    pub fn wait_to_leave(&self, url: &str) {
+        self.wait(&format!("{url} is left"), || self.url() != url);
+    }
+
+    /// Makes the window as narrow as a telephone's.
+    pub fn narrow_to(&self, width: u32) {
+        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": true });
+        let told = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        self.post("/goog/cdp/execute", told).unwrap();
+    }
+
     /// Clicks the first element of a selector, once it is there, as a person would.
     pub fn click(&self, selector: &str) {
         self.wait(&format!("{selector} is there"), || {
