@@ -18,9 +18,9 @@ export function changesCard(place, mvpn, go) {
     // The latest are wanted, and the interface begins with the first: so it looks at less and less.
     const page = await latest(from, until, signal);
     const shown = page.changes.slice(-SHOWN_MAX).reverse();
-    const mark = h("button", { id: "mark", onclick: () => go({ mark: here.at ?? moment(Date.now()) }) }, "Compare from here");
+    const mark = h("button", { id: "mark", "data-at": here.at ?? "now", onclick: () => go({ mark: here.at ?? moment(Date.now()) }) }, "Compare from here");
     show(place, card("changes", "Changes", { count: shown.length ? `the last ${shown.length}` : undefined, tools: mark, note: "Mark a moment, then move on: what changed in between is shown." },
-      shown.length ? list(shown, names, go) : h("p", { class: "empty" }, "Nothing changed in the stretch that the slider shows.", step.previous ? h("button", { class: "text", onclick: () => go({ at: step.previous }) }, ` The last change: ${exact(step.previous)}`) : null)));
+      shown.length ? list(shown, names, go) : h("p", { class: "empty" }, "Nothing changed in the stretch that the slider shows.", step.previous ? h("button", { class: "text", "data-at": step.previous, onclick: () => go({ at: step.previous }) }, ` The last change: ${exact(step.previous)}`) : null)));
   }
 
   async function latest(from, until, signal) {
@@ -48,7 +48,7 @@ export function changesCard(place, mvpn, go) {
 
 function list(changes, names, go) {
   return h("ul", { class: "changes" }, changes.map((change) => h("li", {},
-    h("button", { class: "text mono", onclick: () => go({ at: change.at }) }, exact(change.at)), " ", line(change, names),
+    h("button", { class: "text mono", "data-at": change.at, onclick: () => go({ at: change.at }) }, exact(change.at)), " ", line(change, names),
     change.cause === "said" ? null : h("span", { class: "soft" }, ` (${CAUSES[change.cause] ?? change.cause})`))));
 }
 

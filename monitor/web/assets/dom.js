@@ -25,10 +25,17 @@ export function s(name, properties, ...children) {
   return fill(document.createElementNS(SVG, name), properties, children);
 }
 
-/** Puts these in place of what an element holds, and keeps the focus where it was, if its element has come again. */
+/**
+ * Puts these in place of what an element holds, unless they are the same: what has not changed must not be taken away under
+ * a pointer that is about to click. So whatever a listener of theirs does must follow from what they show. Keeps the focus
+ * where it was, if its element has come again.
+ */
 export function show(element, ...children) {
+  const next = element.cloneNode(false);
+  next.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  if (next.isEqualNode(element)) return;
   const focused = element.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
-  element.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  element.replaceChildren(...next.childNodes);
   if (focused) [...element.querySelectorAll("[data-key]")].find((of) => of.dataset.key === focused)?.focus({ preventScroll: true });
 }
 

@@ -26,7 +26,7 @@ export function listView(main, go, follow) {
         ? h("ul", { class: "mvpns" }, mvpns.map((of) => h("li", {}, mvpnCard(of, follow))))
         : h("p", { class: "empty" }, "No MVPN is or was listened to: `vmscope mvpn add NAME --default-mdt GROUP --watch TUNNEL` begins."),
       others.length ? card("tasks", "Tasks of no MVPN", { count: others.length }, table("Tasks",
-        [{ title: "Task" }, { title: "Group", mono: true }, { title: "Last started" }, { title: "" }],
+        [{ title: "Task" }, { title: "Group", mono: true }, { title: "Last started" }, { title: "State" }],
         others.map((task) => ({ cells: [h("a", { href: `/?mvpn=${encodeURIComponent(task.task)}`, onclick: follow }, task.task), task.group, words(task.latest), task.running ? tag("good", "running") : "over"] })))) : null);
   }
 

@@ -109,7 +109,7 @@ function loginView(problem) {
       field.select();
     }
   };
-  show(main, h("form", { class: "card login", onsubmit: submit },
+  main.replaceChildren(h("form", { class: "card login", onsubmit: submit },
     h("h1", {}, "Log in"), h("p", { class: "soft" }, "Your provider has given you a token. It shows your MVPNs, and nobody else's."),
     h("label", { for: "token" }, "Token"), field, h("button", { class: "primary", type: "submit" }, "Log in"), said));
   field.focus();

@@ -11,7 +11,7 @@ import { treeCard } from "./tree.js";
 export function mvpnView(main, mvpn, go) {
   const places = {};
   for (const name of ["head", "slider", "notice", "alarms", "pes", "groups", "tree", "pe", "mappings", "expected", "pairs", "changes"]) places[name] = h("div", {});
-  show(main, places.head, places.slider, places.notice, places.alarms,
+  main.replaceChildren(places.head, places.slider, places.notice, places.alarms,
     h("div", { class: "two pes" }, places.pes, places.groups), places.tree, places.pe, places.pairs,
     h("div", { class: "two" }, places.mappings, places.expected), places.changes);
   const history = slider(places.slider, mvpn, go);
@@ -29,7 +29,6 @@ export function mvpnView(main, mvpn, go) {
       last = await get(of(mvpn), { at: here.at }, signal);
       draw(last);
       await Promise.all([loadTree(signal), loadPe(signal), pairs.load(here, signal), changes.load(here, last, signal)]);
-      document.documentElement.dataset.shown = here.at ?? "now";
     } catch (error) {
       if (error.name === "AbortError") return;
       if (error.status === 401) throw error;
@@ -59,7 +58,7 @@ export function mvpnView(main, mvpn, go) {
   }
 
   function deaf(heard) {
-    const jump = (at, text) => at ? h("button", { onclick: () => go({ at }) }, text, " ", words(at)) : null;
+    const jump = (at, text) => at ? h("button", { "data-at": at, onclick: () => go({ at }) }, text, " ", words(at)) : null;
     return h("div", { class: "notice", role: "status", id: "nobody" },
       h("strong", {}, "Nobody listened then."), " Nothing is known of this moment, which is something else than that nothing was there.",
       h("div", { class: "row" }, jump(heard.last && new Date(ms(heard.last) - 1).toISOString(), "Last known:"), jump(heard.next, "Known again:")));
@@ -95,7 +94,7 @@ export function mvpnView(main, mvpn, go) {
         group.sources, group.wanted_by, group.data_mdts || "–", group.expected === false ? tag("bad", "unexpected") : ""],
     }));
     return card("groups", "Customer groups", { count: found.groups_total > found.groups.length ? `first ${found.groups.length} of ${found.groups_total}` : found.groups_total }, rows.length
-      ? table("Customer groups", [{ title: "Group" }, { title: "Sources", number: true }, { title: "Wanted by", number: true }, { title: "Data MDTs", number: true }, { title: "" }], rows)
+      ? table("Customer groups", [{ title: "Group" }, { title: "Sources", number: true }, { title: "Wanted by", number: true }, { title: "Data MDTs", number: true }, { title: "Note" }], rows)
       : h("p", { class: "empty" }, "No group is wanted or sent on a data MDT."));
   }
 

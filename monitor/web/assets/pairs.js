@@ -11,7 +11,7 @@ const METRICS = {
 };
 
 export function pairsCard(place, mvpn) {
-  let metric = "loss", chosen = null, last = null;
+  let metric = "loss", chosen = null, last = null, by = new Map();
 
   async function load(here, signal) {
     const at = here.at ? ms(here.at) : Date.now();
@@ -31,22 +31,22 @@ export function pairsCard(place, mvpn) {
       return;
     }
     const names = [...new Set(pairs.flatMap((pair) => [pair.sender, pair.receiver]))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-    const by = new Map(pairs.map((pair) => [`${pair.sender}\n${pair.receiver}`, pair]));
+    by = new Map(pairs.map((pair) => [`${pair.sender}\n${pair.receiver}`, pair]));
     const drops = Math.max(...pairs.map((pair) => pair.capture_drops));
     const choose = Object.entries(METRICS).map(([word, of]) => h("button", { "data-key": `metric ${word}`, "aria-pressed": String(metric === word), onclick: () => { metric = word; draw(); } }, of.title));
     show(place, card("pairs", "Loss and delay between PEs", { tools: h("span", { class: "row", role: "group", "aria-label": "What is shown" }, choose), note: `From the monitor's probes, ${exact(last.from)} until ${exact(last.until)}, the monitor's own tunnels included.` },
       drops > 0 ? h("p", { class: "notice" }, tag("warn", "doubtful"), ` The monitor's own capture dropped ${drops} packets in this time: losses may be its own.`) : null,
       last.cut ? h("p", { class: "soft" }, "There is more than could be looked at: only the latest counts.") : null,
-      h("div", { class: "scroll" }, matrix(names, by)), h("div", { id: "pair", "aria-live": "polite" }, chosen && by.get(chosen) ? facts(by.get(chosen)) : h("p", { class: "soft" }, "Choose a pair for its figures."))));
+      h("div", { class: "scroll" }, matrix(names)), h("div", { id: "pair", "aria-live": "polite" }, chosen && by.get(chosen) ? facts(by.get(chosen)) : h("p", { class: "soft" }, "Choose a pair for its figures."))));
   }
 
-  function matrix(names, by) {
+  function matrix(names) {
     const of = METRICS[metric];
     const cell = (sender, receiver) => {
       const key = `${sender}\n${receiver}`, pair = by.get(key);
       if (!pair) return h("td", {}, h("span", { class: "self", "aria-label": "not measured" }, "·"));
       const value = of.value(pair);
-      const look = () => { chosen = key; show(document.getElementById("pair"), facts(pair)); };
+      const look = () => { chosen = key; show(document.getElementById("pair"), facts(by.get(key))); };
       return h("td", {}, h("button", { class: value === null ? "none" : `h${of.levels.filter((level) => value > level).length}`, "data-key": `pair ${key}`, "aria-pressed": String(chosen === key), title: `${sender} → ${receiver}`, "aria-label": `${sender} to ${receiver}: ${value === null ? "nothing arrived" : of.text(value)}${pair.capture_drops ? ", doubtful" : ""}`, onfocus: look, onmouseenter: look, onclick: () => { look(); draw(); } }, value === null ? "–" : of.text(value), pair.capture_drops ? " ?" : ""));
     };
     return h("table", { class: "matrix", "aria-label": `${of.title} from each sender (rows) to each receiver (columns)` },

@@ -76,3 +76,35 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Operation, Outcome, Request};
+    use crate::session::Options;
+
+    #[test]
+    fn what_is_expected_is_written_down_and_what_is_refused_is_not() {
+        let now = Instant::from_ns(7);
+        let mut session = Session::new(now, Options::default());
+        let mut said = |groups: &str| {
+            let expected: Expected = serde_json::from_str(groups).unwrap();
+            let request = Request {
+                id: 1,
+                operation: Operation::MvpnExpect(expected.clone()),
+            };
+            let reply = session.handle_request(now, request);
+            let record = std::iter::from_fn(|| session.poll_record()).last();
+            (matches!(reply.outcome, Outcome::Ok(_)), record, expected)
+        };
+        let (done, record, expected) = said(r#"{"mvpn":"red","groups":["239.1.0.0/16"]}"#);
+        let wanted = Record::Expected {
+            expected: Box::new(expected),
+            at_ns: now,
+        };
+        assert_eq!((done, record), (true, Some(wanted)));
+        // The same address for two PEs.
+        let (done, record, _) = said(r#"{"mvpn":"red","pes":{"a":"10.0.0.1","b":"10.0.0.1"}}"#);
+        assert_eq!((done, record), (false, None));
+    }
+}

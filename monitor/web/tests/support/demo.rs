@@ -1,6 +1,7 @@
 //! A database as a provider's may be: two MVPNs over six hours, a pause in which nobody listened, customers that come and go, a
 //! data MDT, a PE that falls silent, a stranger, and what the active side measured. Always the same, but for the hour.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 
 use vmscope_core::alarm::{Alarm, Cleared, Kind, Transition, Turn};
@@ -45,6 +46,8 @@ pub struct Story {
     writer: Writer,
     number: u32,
     offset_ns: i64,
+    /// What is to be told in the order of time, once all of it is there; nothing while all is told at once.
+    held: RefCell<Option<Vec<(u64, Entry)>>>,
 }
 
 impl Story {
@@ -64,30 +67,53 @@ impl Story {
             writer,
             number,
             offset_ns,
+            held: RefCell::new(None),
         }
     }
 
-    pub fn put(&self, entry: Entry) {
-        assert_eq!(self.writer.put(entry), Put::Queued);
+    /// From here on what is said need not be in the order of time: it is told in that order in the end.
+    fn hold(&self) {
+        *self.held.borrow_mut() = Some(Vec::new());
     }
 
-    pub fn record(&self, record: Record) {
-        self.put(Entry::Record(record));
+    fn tell(&self) {
+        let mut held = self.held.take().unwrap_or_default();
+        held.sort_by_key(|(at_s, _)| *at_s);
+        for (at_s, entry) in held {
+            self.put(at_s, entry);
+        }
+    }
+
+    pub fn put(&self, at_s: u64, entry: Entry) {
+        match self.held.borrow_mut().as_mut() {
+            Some(held) => held.push((at_s, entry)),
+            None => assert_eq!(self.writer.put(entry), Put::Queued),
+        }
+    }
+
+    pub fn record(&self, at_s: u64, record: Record) {
+        self.put(at_s, Entry::Record(record));
     }
 
     pub fn alive(&self, at_s: u64) {
-        self.put(Entry::Counters(Counters {
-            at_ns: at(at_s),
-            capture_received: 1_000,
-            ..Counters::default()
-        }));
+        self.put(
+            at_s,
+            Entry::Counters(Counters {
+                at_ns: at(at_s),
+                capture_received: 1_000,
+                ..Counters::default()
+            }),
+        );
     }
 
     pub fn watch(&self, mvpn: &str, at_s: u64) {
-        self.record(Record::WatchStarted {
-            mvpn: name(mvpn),
-            at_ns: at(at_s),
-        });
+        self.record(
+            at_s,
+            Record::WatchStarted {
+                mvpn: name(mvpn),
+                at_ns: at(at_s),
+            },
+        );
     }
 
     pub fn said(&self, mvpn: &str, at_s: u64, (key, state): (Key, State)) {
@@ -132,41 +158,55 @@ impl Story {
         after: Option<Heard>,
         cause: Cause,
     ) {
-        self.record(Record::Change(Box::new(Change {
-            mvpn: name(mvpn),
-            at: at(at_s),
-            before,
-            after,
-            cause,
-        })));
+        self.record(
+            at_s,
+            Record::Change(Box::new(Change {
+                mvpn: name(mvpn),
+                at: at(at_s),
+                before,
+                after,
+                cause,
+            })),
+        );
     }
 
     pub fn alarm(&self, turn: Turn, at_s: u64, alarm: Alarm) {
-        self.record(Record::Alarm(Box::new(Transition {
-            at_ns: at(at_s),
-            turn,
-            alarm,
-        })));
+        self.record(
+            at_s,
+            Record::Alarm(Box::new(Transition {
+                at_ns: at(at_s),
+                turn,
+                alarm,
+            })),
+        );
     }
 
     pub fn expect(&self, json: &str, at_s: u64) {
-        self.record(Record::Expected {
-            expected: Box::new(serde_json::from_str(json).unwrap()),
-            at_ns: at(at_s),
-        });
+        self.record(
+            at_s,
+            Record::Expected {
+                expected: Box::new(serde_json::from_str(json).unwrap()),
+                at_ns: at(at_s),
+            },
+        );
     }
 
     /// Ends in good order.
     pub fn end(self, at_s: u64) {
-        self.put(Entry::End {
-            at_ns: at(at_s),
-            realtime_minus_monotonic_ns: self.offset_ns,
-        });
+        self.tell();
+        self.put(
+            at_s,
+            Entry::End {
+                at_ns: at(at_s),
+                realtime_minus_monotonic_ns: self.offset_ns,
+            },
+        );
         self.stop();
     }
 
     /// Ends as if it was killed, once all is written.
     pub fn stop(self) {
+        self.tell();
         let number = self.number;
         let health = self.writer.finish().unwrap();
         let rejected = (health.rejected, health.dropped);
@@ -284,6 +324,7 @@ pub fn write(location: &Location, end_ns: i64) {
 
 fn first_session(location: &Location, began_ns: i64) {
     let story = Story::begin(location, 41, began_ns, 0);
+    story.hold();
     story.expect(RED, 0);
     for mvpn in ["red", "blue"] {
         story.watch(mvpn, 1);
@@ -310,6 +351,7 @@ fn first_session(location: &Location, began_ns: i64) {
 
 fn second_session(location: &Location, began_ns: i64) {
     let story = Story::begin(location, 42, began_ns, DEAF_S.end);
+    story.hold();
     let base = DEAF_S.end;
     story.expect(RED, base);
     for mvpn in ["red", "blue"] {
@@ -443,45 +485,54 @@ fn measure(story: &Story, task: &str, number: u32, tunnels: u32, end: u64) {
             r#"{{"name":"{name}","id":{},"outer_local":"10.1.0.2","outer_remote":"10.254.{number}.{n}","inner_local":"10.77.{n}.2","inner_remote":"10.77.{n}.1"}}"#,
             first + n
         );
-        story.record(Record::TunnelAdded {
-            spec: serde_json::from_str(&spec).unwrap(),
-            at_ns: at(DEAF_S.end),
-        });
+        story.record(
+            DEAF_S.end,
+            Record::TunnelAdded {
+                spec: serde_json::from_str(&spec).unwrap(),
+                at_ns: at(DEAF_S.end),
+            },
+        );
     }
-    story.record(Record::TaskStarted(Box::new(TaskStatus {
-        spec: TaskSpec {
-            name: name(task),
-            group: [239, 9, 9, number as u8].into(),
-            senders: names.clone(),
-            receivers: names.clone(),
-            source_specific: false,
-            probes: ProbeSpec::default(),
-        },
-        task: number,
-        state: TaskState::Running,
-        started_ns: at(end - 1_800),
-        epoch_ns: at(end - 1_800),
-        probes_sent: 0,
-        intervals: 0,
-        first_row: 0,
-        next_row: 0,
-        active: vec![],
-    })));
+    story.record(
+        end - 1_800,
+        Record::TaskStarted(Box::new(TaskStatus {
+            spec: TaskSpec {
+                name: name(task),
+                group: [239, 9, 9, number as u8].into(),
+                senders: names.clone(),
+                receivers: names.clone(),
+                source_specific: false,
+                probes: ProbeSpec::default(),
+            },
+            task: number,
+            state: TaskState::Running,
+            started_ns: at(end - 1_800),
+            epoch_ns: at(end - 1_800),
+            probes_sent: 0,
+            intervals: 0,
+            first_row: 0,
+            next_row: 0,
+            active: vec![],
+        })),
+    );
     let mut row = 0;
     for interval in 0..30_u64 {
         for a in 1..=tunnels {
             for b in (1..=tunnels).filter(|b| *b != a) {
                 let pair = pair(task, first, a, b, interval);
-                story.record(Record::Interval(Box::new(IntervalRow {
-                    row,
-                    task_name: name(task),
-                    task: number,
-                    interval,
-                    start_ns: at(end - 1_800 + interval * MINUTE),
-                    end_ns: at(end - 1_800 + (interval + 1) * MINUTE),
-                    capture_drops: u64::from(a == 4 && b == 2 && interval == 29),
-                    pair,
-                })));
+                story.record(
+                    end - 1_800 + (interval + 1) * MINUTE,
+                    Record::Interval(Box::new(IntervalRow {
+                        row,
+                        task_name: name(task),
+                        task: number,
+                        interval,
+                        start_ns: at(end - 1_800 + interval * MINUTE),
+                        end_ns: at(end - 1_800 + (interval + 1) * MINUTE),
+                        capture_drops: u64::from(a == 4 && b == 2 && interval == 29),
+                        pair,
+                    })),
+                );
                 row += 1;
             }
         }
@@ -492,7 +543,7 @@ fn pair(task: &str, first: u32, a: u32, b: u32, interval: u64) -> PairResult {
     let lost = match (a, b) {
         (_, 6) => 41 + interval % 7,
         (3, _) => 4 + interval % 3,
-        (1, 5) => u64::from(interval % 4 == 0),
+        (1, 5) => u64::from(interval.is_multiple_of(4)),
         _ => 0,
     };
     let sent = 3_000;
