@@ -421,7 +421,7 @@ mod tests {
         );
     }
 
-    // Recorded from FRR 8.4.4 at an RP's PE, shortened.
+    // Written by hand in the form of FRR 8.4.4's answer at an RP's PE.
     const CHANNELS: &str = r#"{"mdt":{"name":"mdt","state":"up","239.100.1.1":{
         "*":{"source":"*","group":"239.100.1.1","channelJoinName":"JOIN"},
         "192.168.1.2":{"source":"192.168.1.2","group":"239.100.1.1","channelJoinName":"PRUNEP"},
@@ -438,7 +438,7 @@ mod tests {
         assert!(frr_pruned(CHANNELS, "to-R1").is_empty() && frr_joins(CHANNELS, "lo").is_empty());
     }
 
-    // Recorded from FRR 8.4.4 at a receiver's PE, shortened.
+    // Written by hand in the form of FRR 8.4.4's answer at a receiver's PE.
     const UPSTREAMS: &str = r#"{"239.100.1.1":{
         "*":{"inboundInterface":"mdt","joinState":"Joined"},
         "192.168.1.2":{"inboundInterface":"mdt","joinState":"NotJoined"},

@@ -90,6 +90,18 @@ impl<'s> Judge<'s> {
                     .is_none_or(|n| n <= wanted.as_f64().expect("a number")),
                 "at most",
             ),
+            "minItems" => demand(
+                value
+                    .as_array()
+                    .is_none_or(|items| items.len() as u64 >= wanted.as_u64().expect("a count")),
+                "of at least so many items:",
+            ),
+            "maxItems" => demand(
+                value
+                    .as_array()
+                    .is_none_or(|items| items.len() as u64 <= wanted.as_u64().expect("a count")),
+                "of at most so many items:",
+            ),
             "items" => self.each(
                 value
                     .as_array()

@@ -1,7 +1,7 @@
 //! What is expected of MVPNs, and the alarms that must come of it.
 
 use super::Checker;
-use crate::scenario::{Action, ExpectedAlarm, ExpectedMvpn, Span};
+use crate::scenario::{Action, ExpectedAlarm, ExpectedMvpn, Role, Span};
 
 impl Checker<'_> {
     /// What the monitor is told to expect.
@@ -25,7 +25,7 @@ impl Checker<'_> {
         let mut expected = scenario.monitor.expected.iter();
         if !expected.any(|expected| expected.mvpn == mvpn) {
             let remedy = "add a [[monitor.expect]] of it";
-            let what = "nothing is expected of this MVPN, so there are no alarms";
+            let what = "nothing is expected of this MVPN, so nothing is amiss there";
             self.wrong(&format!("{path}.mvpn"), what, remedy);
         }
         if alarms.is_empty() {
@@ -78,13 +78,13 @@ impl Checker<'_> {
     /// A node behind a PE of the MVPN.
     fn customer_of(&mut self, path: &str, mvpn: &str, node: &str) {
         let scenario = self.scenario;
-        if scenario.mvpn_of(node) != Some(mvpn) {
-            let nodes = scenario.nodes.keys().map(String::as_str);
-            let own: Vec<&str> = nodes
-                .filter(|n| scenario.mvpn_of(n) == Some(mvpn))
-                .collect();
-            self.known(path, "node of that MVPN's customer", node, &own);
-        }
+        let is_own = |node: &&str| {
+            matches!(scenario.role(node), Some(Role::Ce | Role::Host))
+                && scenario.mvpn_of(node) == Some(mvpn)
+        };
+        let nodes = scenario.nodes.keys().map(String::as_str);
+        let own: Vec<&str> = nodes.filter(is_own).collect();
+        self.known(path, "node of that MVPN's customer", node, &own);
     }
 
     /// The monitor's past can be asked for by time of day only if that never goes back, and one monitor knows it all.
