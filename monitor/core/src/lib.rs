@@ -10,6 +10,7 @@
 //! | `tunnel`, `membership`, `ping` | one tunnel: its ends, its IGMP, its round trips |
 //! | `task`, `schedule`, `probe`, `ledger` | one task: members, timetable, probes in flight, accounts |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
+//! | `inference` | loss of each direction, inferred from copies that part on the way |
 //! | `passive` | customer streams, when asked for |
 //! | `view` | who is in which MVPN, as its control messages say |
 //! | `alarm` | what is not as expected, or above a threshold |
@@ -23,6 +24,7 @@ pub mod correction;
 mod distribution;
 pub mod fault;
 mod filter;
+pub mod inference;
 mod ledger;
 mod membership;
 pub mod name;
