@@ -4,11 +4,11 @@
 //! cargo run --release -p vmscope-core --example one_way_table -- [SEEDS [PROBES_PER_SECOND [THREADS [TABLES]]]]
 //! ```
 //!
-//! A minute of probing at the given rate, loss of all three paths from 0.02 % to 5 %; for each configuration and path: mean relative
-//! error, bias, variance over the Cramér-Rao bound of single probes with independent losses, variance over what the estimates claim
-//! (for B, the bound of counts in aggregates of 50), and how often the 95 % interval held the truth. Below, the same with losses in
-//! bursts, and with loss that strikes both paths behind the branching point at once. TABLES says how many of
-//! these four to make.
+//! A minute of probing at the given rate, loss of all three paths from 0.02 % to 5 %; for each configuration and
+//! path: mean relative error, bias, variance over the Cramér-Rao bound of single probes with independent losses,
+//! variance over what the estimates claim (for B, the bound of counts in aggregates of 50), and how often the 95 %
+//! interval held the truth. Below, the same with losses in bursts, and with loss that strikes both paths behind the
+//! branching point at once. TABLES says how many of these four to make.
 
 #[allow(dead_code)]
 #[path = "../tests/one_way/simulate.rs"]
@@ -48,7 +48,7 @@ fn options() -> Result<Options, String> {
         threads: number("THREADS", 1)?.into(),
         tables: number("TABLES", 4)? as usize,
     };
-    if options.rate % 2_000 != 0 {
+    if !options.rate.is_multiple_of(2_000) {
         return Err(format!(
             "PROBES_PER_SECOND is {}: it must be a multiple of 2000, the probes dealt out over 40 aggregates of 50",
             options.rate

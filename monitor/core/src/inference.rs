@@ -1,7 +1,8 @@
 //! One-way loss from one side, inferred from where copies of a probe arrive (OL-01 to OL-07).
 //!
-//! A round trip shows the product of two pass rates, never each alone ([`crate::correction`]). Where a router makes copies of a probe,
-//! what is lost before it is lost for all copies and what is lost behind it for one: that tells the two apart.
+//! A round trip shows the product of two pass rates, never each alone ([`crate::correction`]). Where a router makes
+//! copies of a probe, what is lost before it is lost for all copies and what is lost behind it for one: that tells
+//! the two apart.
 //!
 //! | configuration | seen | function |
 //! |---|---|---|
@@ -9,14 +10,14 @@
 //! | B1, B2: one host, and a router's counters | sums over aggregates | [`aggregate`] |
 //! | C: the second host reflects | single probes, at the first host | [`reflected`] |
 //!
-//! Each takes counts by blocks of equal lengths of time and returns [`Estimate`]s: loss rate, variance, interval, [`Doubt`]s. The blocks
-//! serve to find losses that come together; a second of probing is a good one, and there should be at least
-//! [`BLOCKS_LEAST`]. Counts that cannot be are refused, never repaired. [`Stopping`] says when to stop probing,
-//! [`path_loss`] takes two tunnels' one-way losses out of what was measured over both.
+//! Each takes counts by blocks of equal lengths of time and returns [`Estimate`]s: loss rate, variance, interval,
+//! [`Doubt`]s. The blocks serve to find losses that come together; a second of probing is a good one, and there
+//! should be at least [`BLOCKS_LEAST`]. Counts that cannot be are refused, never repaired. [`Stopping`] says when to
+//! stop probing, [`path_loss`] takes two tunnels' one-way losses out of what was measured over both.
 //!
-//! Assumed: probes are treated alike, and copies fare independently once they have parted. Loss that strikes both leaves at
-//! once behind the branching point (shared background load) is indistinguishable from loss before it, and is counted there; no
-//! number of probes shows that.
+//! Assumed: probes are treated alike, and copies fare independently once they have parted. Loss that strikes both
+//! leaves at once behind the branching point (shared background load) is indistinguishable from loss before it, and
+//! is counted there; no number of probes shows that.
 
 mod aggregate;
 mod dependence;

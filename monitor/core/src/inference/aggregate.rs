@@ -1,32 +1,35 @@
-//! Inference from counters alone: how many of an aggregate of probes arrived at each of two leaves (configurations B1, B2).
+//! Inference from counters alone: how many of an aggregate of probes arrived at each of two leaves (configurations
+//! B1, B2).
 //!
-//! Of n probes sent as one aggregate, X arrived at the first leaf and Y at the second; which ones, nobody knows. The probes
-//! pass as in [`super::tree`], independently of each other. Source of the moment conditions: the aggregate MINC estimator
-//! that the extended abstract on one-way loss names for its configuration B.
+//! Of n probes sent as one aggregate, X arrived at the first leaf and Y at the second; which ones, nobody knows. The
+//! probes pass as in [`super::tree`], independently of each other. Source of the moment conditions: the aggregate
+//! MINC estimator that the extended abstract on one-way loss names for its configuration B.
 //!
-//! **Moments.** E X = nαβ₁, E Y = nαβ₂, Cov(X, Y) = nα(1−α)β₁β₂, hence α = 1/(1 + n Cov(X,Y)/(E X · E Y)). This needs nothing but
-//! means and a covariance, and pays for it: chance losses at the leaves are in the covariance's variance, all n of each
-//! aggregate against all n. Its variance is some n times too large once losses are several an aggregate. So it is not used.
+//! **Moments.** E X = nαβ₁, E Y = nαβ₂, Cov(X, Y) = nα(1−α)β₁β₂, hence α = 1/(1 + n Cov(X,Y)/(E X · E Y)). This needs
+//! nothing but means and a covariance, and pays for it: chance losses at the leaves are in the covariance's variance,
+//! all n of each aggregate against all n. Its variance is some n times too large once losses are several an
+//! aggregate. So it is not used.
 //!
-//! **Likelihood.** With a = n−X and b = n−Y missing, the only thing hidden is Z, how many were missing at both. A probe is missing
-//! at both with probability ζ, at the first with u, at the second with v; given the margins a and b, Z has Fisher's noncentral
-//! hypergeometric distribution with the odds ratio of the four fates. At the maximum of the likelihood u and v are the
-//! observed rates (one step of EM shows it: the expected fates add up to the margins), and of ζ the score is
-//! K(Σ E[Z|a,b] − Nζ), K = Σ 1/p over the four fates. ζ = 0 is a root of that whatever was seen; it is divided out, and the
-//! other root is looked for. Then γ₁₂ = 1−u−v+ζ, and all else is as for single probes.
+//! **Likelihood.** With a = n−X and b = n−Y missing, the only thing hidden is Z, how many were missing at both. A
+//! probe is missing at both with probability ζ, at the first with u, at the second with v; given the margins a and b,
+//! Z has Fisher's noncentral hypergeometric distribution with the odds ratio of the four fates. At the maximum of the
+//! likelihood u and v are the observed rates (one step of EM shows it: the expected fates add up to the margins), and
+//! of ζ the score is K(Σ E[Z|a,b] − Nζ), K = Σ 1/p over the four fates. ζ = 0 is a root of that whatever was seen; it
+//! is divided out, and the other root is looked for. Then γ₁₂ = 1−u−v+ζ, and all else is as for single probes.
 //!
-//! **Variance.** The margins say the same of u and v as single probes would, so the whole price of not seeing single probes is in ζ:
-//! Var(ζ̂) is larger by Δ = 1/I − 1/(NK), where I is the information on ζ with the margins given. By Louis ("Finding the
-//! observed information matrix when using the EM algorithm", JRSS B 44(2), 1982) I = NK − K² Σ Var(Z|a,b); where that is a small
-//! difference of large numbers, the sum of the squared scores is taken, which has the same mean. A path's variance is
-//! the bound for single probes and (∂/∂ζ)²Δ.
+//! **Variance.** The margins say the same of u and v as single probes would, so the whole price of not seeing single
+//! probes is in ζ: Var(ζ̂) is larger by Δ = 1/I − 1/(NK), where I is the information on ζ with the margins given. By
+//! Louis ("Finding the observed information matrix when using the EM algorithm", JRSS B 44(2), 1982) I = NK − K² Σ
+//! Var(Z|a,b); where that is a small difference of large numbers, the sum of the squared scores is taken, which has
+//! the same mean. A path's variance is the bound for single probes and (∂/∂ζ)²Δ.
 //!
-//! **Intervals.** N probes in aggregates are worth as many single ones as leave the same variance: the counts are divided by the quotient of
-//! the variances, and the intervals for single probes hold. With few losses hardly an aggregate is ambiguous, the quotient is 1 and
-//! the interval as exact as there; with many, all is nearly normal.
+//! **Intervals.** N probes in aggregates are worth as many single ones as leave the same variance: the counts are
+//! divided by the quotient of the variances, and the intervals for single probes hold. With few losses hardly an
+//! aggregate is ambiguous, the quotient is 1 and the interval as exact as there; with many, all is nearly normal.
 //!
-//! **Bursts** bias: losses that come together at one leaf meet those of the other in the same aggregate too often. Where an aggregate's
-//! losses vary more than independent ones would, that is doubted. Dealing consecutive probes out over many aggregates mends it.
+//! **Bursts** bias: losses that come together at one leaf meet those of the other in the same aggregate too often.
+//! Where an aggregate's losses vary more than independent ones would, that is doubted. Dealing consecutive probes out
+//! over many aggregates mends it.
 
 mod fit;
 mod latent;
@@ -56,8 +59,8 @@ pub struct AggregateCounts {
     pub second: u64,
 }
 
-/// Estimates the loss of the shared path and of the paths to two leaves from blocks of equal lengths of time, each with its
-/// aggregates. All aggregates should be of about one size, and small: the larger, the less they say.
+/// Estimates the loss of the shared path and of the paths to two leaves from blocks of equal lengths of time, each
+/// with its aggregates. All aggregates should be of about one size, and small: the larger, the less they say.
 pub fn aggregate(
     blocks: &[Vec<AggregateCounts>],
     confidence: Confidence,
@@ -130,7 +133,8 @@ fn bursts(blocks: &[Vec<AggregateCounts>], fit: &Fit) -> Option<Doubt> {
         squares.sum::<f64>() / (count as f64 - 1.0)
     };
     let dispersion = dispersion(u, |a| a.missing().0).max(dispersion(v, |a| a.missing().1));
-    // With few losses a single pair in an aggregate exceeds what a chi-square does by chance: then several are asked for.
+    // With few losses a single pair in an aggregate exceeds what a chi-square does by chance: then several are asked
+    // for.
     let pairs = 1.0 + PAIRS_BY_CHANCE / (fit.sent() * u.min(v)).max(1.0);
     let chance = exceeded_by_chance(count as f64 - 1.0, Z_ONE_IN_THOUSAND).max(pairs);
     (count >= BLOCKS_LEAST && dispersion > chance)

@@ -30,8 +30,8 @@ pub enum Doubt {
         /// Correlation of neighbouring blocks.
         correlation: f64,
     },
-    /// Losses come in bursts within aggregates, which look like losses shared by the leaves: the estimate is biased
-    /// towards the shared path. Deal consecutive probes out over aggregates instead.
+    /// Losses come in bursts within aggregates: the split between the shared path and the leaves is biased, by a third at
+    /// worst in the cases tried. Deal consecutive probes out over aggregates instead.
     BurstsWithinAggregates {
         /// Variance of an aggregate's losses over that of independent losses.
         dispersion: f64,
@@ -67,20 +67,24 @@ impl fmt::Display for Doubt {
             Doubt::DependenceBeyondBlocks { correlation } => {
                 write!(
                     f,
-                    "dependence reaches beyond blocks (neighbours correlate by {correlation:.2}): the interval may be too narrow; use longer blocks"
+                    "dependence reaches beyond blocks (neighbours correlate by {correlation:.2}): the interval \
+                     may be too narrow; use longer blocks"
                 )
             }
             Doubt::BurstsWithinAggregates { dispersion } => write!(
                 f,
-                "losses come in bursts within aggregates (dispersion {dispersion:.1}), which biases towards the shared path; deal probes out over aggregates"
+                "losses come in bursts within aggregates (dispersion {dispersion:.1}), which biases the split \
+                 between shared path and leaves; deal probes out over aggregates"
             ),
             Doubt::Repelling { deviations } => write!(
                 f,
-                "losses of the leaves exclude each other ({deviations:.1} standard deviations below chance): check that both count the same probes"
+                "losses of the leaves exclude each other ({deviations:.1} standard deviations below chance): \
+                 check that both count the same probes"
             ),
             Doubt::TunnelsLoseMore { deviations } => write!(
                 f,
-                "the tunnels lose more than the way through both ({deviations:.1} standard deviations): check that they were measured at the same time"
+                "the tunnels lose more than the way through both ({deviations:.1} standard deviations): check \
+                 that they were measured at the same time"
             ),
         }
     }
@@ -91,7 +95,8 @@ impl fmt::Display for Doubt {
 pub enum InferenceError {
     /// Counts that no probing can give.
     #[error(
-        "inferring one-way loss from {what}: {found}; the counts are not of the same probes (a wrap, a reset or a stale reading?), discard them"
+        "inferring one-way loss from {what}: {found}; the counts are not of the same probes (a wrap, a reset or \
+         a stale reading?), discard them"
     )]
     Inconsistent {
         /// Which counts.
@@ -101,7 +106,8 @@ pub enum InferenceError {
     },
     /// Counts that every split of the loss between the shared path and the leaves explains.
     #[error(
-        "inferring one-way loss: {0}, so the shared path and the leaves cannot be told apart; check that both leaves receive at all, then probe longer"
+        "inferring one-way loss: {0}, so the shared path and the leaves cannot be told apart; check that both \
+         leaves receive at all, then probe longer"
     )]
     NotIdentified(String),
 }

@@ -107,7 +107,8 @@ impl Moments {
     }
 }
 
-/// The highest loss rate that is compatible with none lost of so many probes: no interval ends below that, whatever the leaves say.
+/// The highest loss rate that is compatible with none lost of so many probes: no interval ends below that, whatever
+/// the leaves say.
 pub(super) fn high_at_no_loss(sent: f64, confidence: Confidence) -> f64 {
     -(confidence.tail().ln() / sent.max(1.0)).exp_m1()
 }

@@ -34,8 +34,8 @@ impl PacketCounts {
         }
     }
 
-    /// Two leaves, by how many of the probes `sent` arrived at the first, at the second, and at both. Whether that can be is for
-    /// the estimator to say.
+    /// Two leaves, by how many of the probes `sent` arrived at the first, at the second, and at both. Whether that
+    /// can be is for the estimator to say.
     pub fn of_two(sent: u64, first: u64, second: u64, both: u64) -> PacketCounts {
         let leaf = |received, others| LeafCounts {
             received,
@@ -49,8 +49,8 @@ impl PacketCounts {
         }
     }
 
-    /// Counts so many probes that had the same fate: `arrived` says for each leaf whether a copy came. Leaves it does not
-    /// mention got none.
+    /// Counts so many probes that had the same fate: `arrived` says for each leaf whether a copy came. Leaves it does
+    /// not mention got none.
     pub fn add(&mut self, arrived: &[bool], probes: u64) {
         let copies = arrived.iter().filter(|&&came| came).count();
         let count = |sum: &mut u64, counts: bool| {

@@ -1,12 +1,14 @@
 //! The tunnels' one-way losses taken out of what was measured over both (OL-10).
 //!
-//! A probe travels monitor -> PE i -> PE j -> monitor and arrives with probability T = A·P·B: up the one tunnel, through the
-//! backbone, down the other. With A and B inferred one way each, P = T/(A·B), and no half of a round trip need be assumed.
+//! A probe travels monitor -> PE i -> PE j -> monitor and arrives with probability T = A·P·B: up the one tunnel,
+//! through the backbone, down the other. With A and B inferred one way each, P = T/(A·B), and no half of a round trip
+//! need be assumed.
 //!
-//! **Error.** ln P = ln T − ln A − ln B. The three were measured by different probes, so variances of the logarithms add up. The
-//! interval's ends do as in Zou and Donner ("Construction of confidence limits about effect measures: a general approach",
-//! Statistics in Medicine 27, 2008): each end is away from the estimate by the root of the summed squares of what the three are away from their
-//! own ends, each on the side that matters. So intervals that are lopsided near zero loss make one that is lopsided as well.
+//! **Error.** ln P = ln T − ln A − ln B. The three were measured by different probes, so variances of the logarithms
+//! add up. The interval's ends do as in Zou and Donner ("Construction of confidence limits about effect measures: a
+//! general approach", Statistics in Medicine 27, 2008): each end is away from the estimate by the root of the summed
+//! squares of what the three are away from their own ends, each on the side that matters. So intervals that are
+//! lopsided near zero loss make one that is lopsided as well.
 
 use super::doubt::{Doubt, InferenceError};
 use super::estimate::{Confidence, Estimate, high_at_no_loss};
@@ -46,8 +48,8 @@ impl LogPass {
     }
 }
 
-/// Loss between two routers, from probes sent through both tunnels and received, and from the one-way losses `up` the sender's
-/// tunnel and `down` the receiver's. The interval has the lesser confidence of the two.
+/// Loss between two routers, from probes sent through both tunnels and received, and from the one-way losses `up` the
+/// sender's tunnel and `down` the receiver's. The interval has the lesser confidence of the two.
 pub fn path_loss(
     sent: u64,
     received: u64,

@@ -1,21 +1,22 @@
 //! Per-packet inference where the second host reflects what it gets (configuration C).
 //!
-//! A probe passes the shared path (α) to the router, which sends one copy straight back to the first host (β₁) and one to
-//! the second host. That one multicasts it again: it passes the path to the second host and back to the router (β₃), and
-//! the path to the first host once more (β₁). The first host sees D, the direct copy, and E, the reflected one. Source: the
-//! extended abstract on one-way loss from a measurement host to routers, configuration C, which names this estimator
-//! without giving it; it is derived here.
+//! A probe passes the shared path (α) to the router, which sends one copy straight back to the first host (β₁) and
+//! one to the second host. That one multicasts it again: it passes the path to the second host and back to the router
+//! (β₃), and the path to the first host once more (β₁). The first host sees D, the direct copy, and E, the reflected
+//! one. Source: the extended abstract on one-way loss from a measurement host to routers, configuration C, which
+//! names this estimator without giving it; it is derived here.
 //!
-//! **Estimate.** D arrives with probability αβ₁, E with αβ₃β₁, both with αβ₁·β₃β₁: two leaves with pass rates β₁ and β₃β₁,
-//! so that per-packet inference holds ([`super::tree`]): α = γ_Dγ_E/γ_DE, β₁ = γ_DE/γ_E, and β₃ = γ_E/γ_D. It rests on the two
-//! passages of the path back being independent, though they are of one probe: they are a round trip apart.
+//! **Estimate.** D arrives with probability αβ₁, E with αβ₃β₁, both with αβ₁·β₃β₁: two leaves with pass rates β₁ and
+//! β₃β₁, so that per-packet inference holds ([`super::tree`]): α = γ_Dγ_E/γ_DE, β₁ = γ_DE/γ_E, and β₃ = γ_E/γ_D. It
+//! rests on the two passages of the path back being independent, though they are of one probe: they are a round trip
+//! apart.
 //!
 //! **Variance.** That of α and β₁ is the two leaves'. β₃ is a quotient of two counts of the same probes, and
 //! N Var(β̂₃) = (β₃²/α)(1/(β₃β₁) + 1/β₁ − 2): it cannot be better known than the difference of two loss rates.
 //!
-//! **Intervals.** α and β₁ as for two leaves. Of the probes seen at all, E is binomial with θ, and of those of E, D is
-//! binomial with β₁, independently. With t = 1−θ and b = 1−β₁, β₃β₁ = θβ₁/(1−θb), so 1−β₃ = (t − b(1−t))/(1 − b(1−t)). That grows with
-//! t, so P(1−β₃ ≤ x) = E P(t ≤ (b + x(1−b))/(1 + b(1−x))), a sum over the distribution of b.
+//! **Intervals.** α and β₁ as for two leaves. Of the probes seen at all, E is binomial with θ, and of those of E, D
+//! is binomial with β₁, independently. With t = 1−θ and b = 1−β₁, β₃β₁ = θβ₁/(1−θb), so 1−β₃ = (t − b(1−t))/(1 −
+//! b(1−t)). That grows with t, so P(1−β₃ ≤ x) = E P(t ≤ (b + x(1−b))/(1 + b(1−x))), a sum over the distribution of b.
 
 use super::dependence::Dependence;
 use super::doubt::InferenceError;
@@ -35,7 +36,8 @@ pub struct ReflectedEstimate {
     pub reflection: Estimate,
 }
 
-/// Estimates them from blocks of equal lengths of time. A block's first leaf is the direct copy, its second the reflected one.
+/// Estimates them from blocks of equal lengths of time. A block's first leaf is the direct copy, its second the
+/// reflected one.
 pub fn reflected(
     blocks: &[PacketCounts],
     confidence: Confidence,

@@ -167,7 +167,8 @@ fn merge(sorted: &[(f64, f64)], weight_max: f64) -> Vec<(f64, f64)> {
 mod tests {
     use super::*;
 
-    /// Brown, Cai and DasGupta (2001), table of the Jeffreys interval: 1 of 10 is 0.011 to 0.381, 5 of 10 is 0.224 to 0.776.
+    /// Brown, Cai and DasGupta (2001), table of the Jeffreys interval: 1 of 10 is 0.011 to 0.381, 5 of 10 is 0.224 to
+    /// 0.776.
     #[test]
     fn quantiles_agree_with_published_values() {
         for (lost, kept, low, high) in [(1.0, 9.0, 0.011, 0.381), (5.0, 5.0, 0.224, 0.776)] {

@@ -1,9 +1,10 @@
 //! When to stop probing: the interval is narrow enough, or the budget is spent.
 //!
-//! Looking ruins an interval's promise if one looks often and stops at what one likes to see. Two things keep it here. What stops is a width,
-//! never where the interval lies; widths hardly vary between runs of one length. And looks are few: at the first number of probes,
-//! and each time twice as many as at the last look. So a run that looks narrow by luck has one chance at one length, where its width is near what
-//! was asked for, and the runs that go on are judged by twice the data. `tests/one_way` measures what is left of 95 %.
+//! Looking ruins an interval's promise if one looks often and stops at what one likes to see. Two things keep it
+//! here. What stops is a width, never where the interval lies; widths hardly vary between runs of one length. And
+//! looks are few: at the first number of probes, and each time twice as many as at the last look. So a run that looks
+//! narrow by luck has one chance at one length, where its width is near what was asked for, and the runs that go on
+//! are judged by twice the data. `tests/one_way` measures what is left of 95 %.
 
 use super::estimate::Estimate;
 
@@ -63,8 +64,8 @@ impl Stopping {
         self.look
     }
 
-    /// What to do after `sent` probes, if they say `estimates` (of every path that is wanted; the widest counts). Before a look is due the answer is
-    /// to go on, whatever the estimates are.
+    /// What to do after `sent` probes, if they say `estimates` (of every path that is wanted; the widest counts).
+    /// Before a look is due the answer is to go on, whatever the estimates are.
     pub fn handle_estimates(&mut self, sent: u64, estimates: &[&Estimate]) -> Verdict {
         if sent < self.look {
             return Verdict::Probe { until: self.look };

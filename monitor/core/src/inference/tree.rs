@@ -12,28 +12,28 @@
 //! γ-part:  q^m (1−q)^(N−m),  q = α(1−c)        times        Π β_i^n_i (1−β_i)^(m−n_i) / (1−c)^m
 //! ```
 //!
-//! so (N, m, n_i) are all that matters. Its maximum has γ = m/N, γ_i = n_i/N, β_i = γ_i/α, and α the root of
-//! 1 − γ/α = Π(1 − γ_i/α). In x = 1/α the difference of both sides is convex on [0, 1/γ], zero at 0 and falling there when
-//! Σγ_i > γ: there is one other root, and Newton's method from 1/γ comes down to it without overshooting. For two leaves
-//! it is α = γ₁γ₂/γ₁₂. A root above 1 says that the leaves' losses avoided each other by chance: the maximum is then at
-//! the boundary α = 1, β_i = γ_i.
+//! so (N, m, n_i) are all that matters. Its maximum has γ = m/N, γ_i = n_i/N, β_i = γ_i/α, and α the root of 1 − γ/α
+//! = Π(1 − γ_i/α). In x = 1/α the difference of both sides is convex on [0, 1/γ], zero at 0 and falling there when
+//! Σγ_i > γ: there is one other root, and Newton's method from 1/γ comes down to it without overshooting. For two
+//! leaves it is α = γ₁γ₂/γ₁₂. A root above 1 says that the leaves' losses avoided each other by chance: the maximum
+//! is then at the boundary α = 1, β_i = γ_i.
 //!
 //! **Variance.** The model is an exponential family; its information matrix is diagonal plus rank one, which inverts to
 //!
 //! ```text
 //! N Var(α̂)   = q(1−q)/(1−c)² + α c² S / ((1−c) T)          S = Σ β_i/(1−β_i)
-//! N Var(β̂_i) = β_i ((1−β_i) + c β_i/T) / α                  T = 1−c−cS = P(at two leaves or more | past the shared path)
+//! N Var(β̂_i) = β_i ((1−β_i) + c β_i/T) / α          T = 1−c−cS, the chance of two leaves or more
 //! ```
 //!
 //! These are the Cramér-Rao bounds. With two leaves they are α(1−α) + αc/(β₁β₂) and β₁(1−β₁)/(αβ₂).
 //!
-//! **Intervals.** The two factors of the likelihood share no parameter, so m is binomial in q whatever the leaves are.
-//! For two leaves the second factor parts again: n₂ is binomial of m in θ = β₂/(1−c), and n₁₂ is binomial of n₂ in β₁.
-//! Three independent binomials: each gets its own distribution ([`super::share`]), and that of α = q/(1−c) follows by a sum
-//! over c, P(α ≤ a) = E P(q ≤ a(1−c)). Nothing is assumed normal, so near zero loss the interval is still one. For more leaves
-//! c, the chance that all of them fail at once, is made of the leaves' distributions as if those were independent; they
-//! correlate by about the square root of c, which changes an α's variance by less than c times the leaves' losses.
-//! β_i is exactly binomial among the probes that another leaf received.
+//! **Intervals.** The two factors of the likelihood share no parameter, so m is binomial in q whatever the leaves
+//! are. For two leaves the second factor parts again: n₂ is binomial of m in θ = β₂/(1−c), and n₁₂ is binomial of n₂
+//! in β₁. Three independent binomials: each gets its own distribution ([`super::share`]), and that of α = q/(1−c)
+//! follows by a sum over c, P(α ≤ a) = E P(q ≤ a(1−c)). Nothing is assumed normal, so near zero loss the interval is
+//! still one. For more leaves c, the chance that all of them fail at once, is made of the leaves' distributions as if
+//! those were independent; they correlate by about the square root of c, which changes an α's variance by less than c
+//! times the leaves' losses. β_i is exactly binomial among the probes that another leaf received.
 
 use super::dependence::Dependence;
 use super::doubt::InferenceError;
@@ -180,7 +180,8 @@ fn without(index: usize, values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
     others.map(|(_, &value)| of(value)).product()
 }
 
-/// The Cramér-Rao bound on the variance of a path's loss after `sent` probes. `loss` is that of the shared path, then of each leaf.
+/// The Cramér-Rao bound on the variance of a path's loss after `sent` probes. `loss` is that of the shared path, then
+/// of each leaf.
 pub fn bound(sent: f64, loss: &[f64], path: usize) -> f64 {
     let Some((&shared, leaves)) = loss.split_first() else {
         return f64::NAN;
@@ -206,8 +207,8 @@ pub fn bound(sent: f64, loss: &[f64], path: usize) -> f64 {
     variance / sent
 }
 
-/// Each block's contribution to the error of each path's loss, which `losses` gives for a sum of blocks. Where nothing is
-/// left to tell the paths apart by without a block, that block contributed everything.
+/// Each block's contribution to the error of each path's loss, which `losses` gives for a sum of blocks. Where
+/// nothing is left to tell the paths apart by without a block, that block contributed everything.
 pub(super) fn contributions(
     blocks: &[PacketCounts],
     tally: &Tally,

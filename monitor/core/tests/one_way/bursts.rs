@@ -1,7 +1,8 @@
 //! Losses that come together: intervals widen until they hold again, and it is said.
 //!
-//! A count of N losses in bursts of geometric length, L on average, varies like a count of N/(2L − 1): no estimator can know better, since
-//! what it must know is how often bursts happen. So the least error is √(2L − 1) times that of independent losses.
+//! A count of N losses in bursts of geometric length, L on average, varies like a count of N/(2L − 1): no estimator
+//! can know better, since what it must know is how often bursts happen. So the least error is √(2L − 1) times that of
+//! independent losses.
 
 use crate::simulate::{Configuration, Setting, quality};
 use crate::{RATE, THREADS};
@@ -61,7 +62,8 @@ fn intervals_hold_in_bursts_and_bursts_are_said() {
                     (0.92..=0.98).contains(&coverage),
                     "{configuration:?}, path {path} at {rate}, bursts of {burst}: {coverage}"
                 );
-                // A burst on the way back loses direct copies and reflected ones alike, which leaves their quotient alone.
+                // A burst on the way back loses direct copies and reflected ones alike, which leaves their quotient
+                // alone.
                 if (configuration, path) != (Configuration::C, 2) {
                     let said = quality.dependent / quality.runs;
                     assert!(
@@ -70,6 +72,27 @@ fn intervals_hold_in_bursts_and_bursts_are_said() {
                     );
                 }
             }
+        }
+    }
+}
+
+/// A minute with some five bursts: a few intervals in a hundred too many miss, and hardly a run but doubts its few events.
+#[test]
+fn a_handful_of_bursts_is_doubted() {
+    for (configuration, least) in [
+        (Configuration::A, 0.91),
+        (Configuration::B, 0.91),
+        (Configuration::C, 0.87),
+    ] {
+        let setting = setting(0.0002, 5.0);
+        for quality in quality(configuration, &setting, SEEDS, THREADS) {
+            let few = quality.few / quality.runs;
+            assert!(
+                quality.coverage() > least,
+                "{configuration:?}: {}",
+                quality.coverage()
+            );
+            assert!(few > 0.97, "{configuration:?}: {few}");
         }
     }
 }

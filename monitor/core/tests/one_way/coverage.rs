@@ -1,4 +1,5 @@
-//! Independent losses: the estimates are unbiased, as good as they can be, and their intervals hold the truth as often as they say.
+//! Independent losses: the estimates are unbiased, as good as they can be, and their intervals hold the truth as
+//! often as they say.
 
 use crate::simulate::{Configuration, Loss, Quality, Setting, quality};
 use crate::{RATE, RATES, SEEDS, THREADS};
@@ -23,8 +24,8 @@ fn assert_held(configuration: Configuration, setting: &Setting, quality: &[Quali
     }
 }
 
-/// Every path's variance is the bound's, but for the Monte Carlo error: four deviations of a sample variance, of counts so small that they are
-/// Poisson's.
+/// Every path's variance is the bound's, but for the Monte Carlo error: four deviations of a sample variance, of
+/// counts so small that they are Poisson's.
 fn assert_at_the_bound(configuration: Configuration, setting: &Setting, quality: &[Quality; 3]) {
     for (path, quality) in quality.iter().enumerate() {
         let ratio = quality.variance() / configuration.bound(setting, path);
@@ -117,7 +118,8 @@ fn no_loss_is_an_interval_from_zero() {
     }
 }
 
-/// Loss that strikes both leaves at once is counted before the branching point: the bias is that loss, and nothing can show it.
+/// Loss that strikes both leaves at once is counted before the branching point: the bias is that loss, and nothing
+/// can show it.
 #[test]
 fn spatially_correlated_loss_biases_by_itself() {
     let setting = Setting {

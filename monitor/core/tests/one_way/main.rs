@@ -1,8 +1,8 @@
 //! What the estimators of one-way loss promise, over many seeds: bias, variance, coverage of intervals, doubts.
 //!
-//! Seeds are fixed, so a run is the same every time: a failure is a change of the estimators, not bad luck. Bounds on what is
-//! random are wide enough that other seeds would pass them too, but for those of coverage, which the requirement sets: 93 to 97 % of
-//! 2,000 intervals. Where true coverage is 95 %, that is four standard deviations.
+//! Seeds are fixed, so a run is the same every time: a failure is a change of the estimators, not bad luck. Bounds on
+//! what is random are wide enough that other seeds would pass them too, but for those of coverage, which the
+//! requirement sets: 93 to 97 % of 2,000 intervals. Where true coverage is 95 %, that is four standard deviations.
 
 mod bursts;
 mod coverage;

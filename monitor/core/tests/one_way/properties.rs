@@ -51,7 +51,7 @@ fn assert_alike(one: &Estimate, other: &Estimate) {
     }
 }
 
-/// Two leaves' probes seen a third time by a leaf that loses nothing of its own more: counts of three leaves.
+/// Counts of three leaves, by which of them lost the probes.
 fn three_leaves(fates: &[u64; 8]) -> PacketCounts {
     let mut counts = PacketCounts::new(3);
     for (pattern, &probes) in fates.iter().enumerate() {
@@ -87,7 +87,8 @@ proptest! {
 
     #[test]
     fn more_of_the_same_narrows((both, first, second, none) in fates()) {
-        let of = |times| per_packet(&[packets((times * both, times * first, times * second, times * none))], Confidence::P95).unwrap();
+        let counts = |times| packets((times * both, times * first, times * second, times * none));
+        let of = |times| per_packet(&[counts(times)], Confidence::P95).unwrap();
         let (one, four) = (of(1), of(4));
         for (one, four) in std::iter::once((&one.shared, &four.shared)).chain(one.leaves.iter().zip(&four.leaves)) {
             prop_assert!(four.half_width() < one.half_width(), "{one:?} {four:?}");
@@ -116,11 +117,13 @@ proptest! {
         hostile in any::<bool>(),
     ) {
         let counts = |&(sent, first, second): &(u64, f64, f64)| {
-            let part = |share: f64| if hostile { (share * sent as f64) as u64 } else { sent - (share.powi(6) * sent as f64) as u64 };
+            let many = |share: f64| (share * sent as f64) as u64;
+            let part = |share: f64| if hostile { many(share) } else { sent - many(share.powi(6)) };
             AggregateCounts { sent, first: part(first), second: part(second) }
         };
         let block: Vec<AggregateCounts> = aggregates.iter().map(counts).collect();
-        let swapped: Vec<AggregateCounts> = block.iter().map(|a| AggregateCounts { first: a.second, second: a.first, ..*a }).collect();
+        let swap = |a: &AggregateCounts| AggregateCounts { first: a.second, second: a.first, ..*a };
+        let swapped: Vec<AggregateCounts> = block.iter().map(swap).collect();
         match (aggregate(&[block], Confidence::P95), aggregate(&[swapped], Confidence::P95)) {
             (Ok(one), Ok(other)) => {
                 assert_in_range(&one.shared);

@@ -96,8 +96,8 @@ fn what_does_not_tell_the_paths_apart_is_not_estimated() {
     ));
 }
 
-/// The router's counters are read one interval late: what was lost on the shared path is missing in one aggregate at one
-/// leaf and in the next at the other. Nothing is impossible about any of them.
+/// The router's counters are read one interval late: what was lost on the shared path is missing in one aggregate at
+/// one leaf and in the next at the other. Nothing is impossible about any of them.
 #[test]
 fn aggregates_that_do_not_belong_together_show_no_shared_loss() {
     let setting = Setting::minute(RATE, 0.02);

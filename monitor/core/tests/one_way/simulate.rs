@@ -14,8 +14,8 @@ const DEALT_OVER: usize = 40;
 pub struct Loss {
     /// Share of probes lost.
     pub rate: f64,
-    /// Mean number of consecutive probes lost: 1 for independent losses, else by Gilbert and Elliott's two states, of which the bad
-    /// one loses everything.
+    /// Mean number of consecutive probes lost: 1 for independent losses, else by Gilbert and Elliott's two states, of
+    /// which the bad one loses everything.
     pub burst: f64,
 }
 
@@ -82,7 +82,8 @@ pub struct Setting {
 pub struct Run {
     sent: u32,
     setting: Setting,
-    /// Probes with a fate other than arriving at both leaves: number, and whether missing at the first and at the second.
+    /// Probes with a fate other than arriving at both leaves: number, and whether missing at the first and at the
+    /// second.
     fates: Vec<(u32, [bool; 2])>,
 }
 
@@ -270,6 +271,8 @@ pub struct Quality {
     pub held: f64,
     /// Runs that said losses come together.
     pub dependent: f64,
+    /// Runs that said there were few losses to go by.
+    pub few: f64,
 }
 
 impl Quality {
@@ -286,6 +289,11 @@ impl Quality {
             .iter()
             .any(|doubt| matches!(doubt, Doubt::Dependent { .. }));
         self.dependent += f64::from(u8::from(dependent));
+        let few = estimate
+            .doubts
+            .iter()
+            .any(|doubt| matches!(doubt, Doubt::FewEvents { .. }));
+        self.few += f64::from(u8::from(few));
     }
 
     pub fn merge(&mut self, other: &Quality) {
@@ -296,6 +304,7 @@ impl Quality {
         self.claimed += other.claimed;
         self.held += other.held;
         self.dependent += other.dependent;
+        self.few += other.few;
     }
 
     pub fn bias(&self) -> f64 {

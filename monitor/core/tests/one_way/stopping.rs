@@ -7,7 +7,8 @@ use vmscope_core::inference::*;
 /// Probes before the first look.
 const FIRST: u64 = 4_000;
 
-/// Probes until the rule is content, and whether the interval then holds the shared path's loss; or that the budget is spent.
+/// Probes until the rule is content, and whether the interval then holds the shared path's loss; or that the budget
+/// is spent.
 fn probe(loss: f64, width: Width, seed: u64) -> (Verdict, u64, bool) {
     let mut stopping = Stopping::new(StoppingRule {
         width,
@@ -33,7 +34,8 @@ fn probe(loss: f64, width: Width, seed: u64) -> (Verdict, u64, bool) {
     }
 }
 
-/// The widths are chosen so that about half of the runs stop at one look, and the others at the next: there luck decides.
+/// The widths are chosen so that about half of the runs stop at one look, and the others at the next: there luck
+/// decides.
 #[test]
 fn intervals_hold_at_the_look_that_stops() {
     for (loss, width) in [

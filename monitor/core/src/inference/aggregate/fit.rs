@@ -205,7 +205,8 @@ impl Fit {
         self.score(a, both) / self.information
     }
 
-    /// Derivative of an aggregate's log-likelihood by ζ with the margins given, if `both` are expected to be missing at both leaves.
+    /// Derivative of an aggregate's log-likelihood by ζ with the margins given, if `both` are expected to be missing
+    /// at both leaves.
     fn score(&self, a: &AggregateCounts, both: f64) -> f64 {
         let (first, second) = a.missing();
         let (sent, first, second) = (a.sent as f64, first as f64, second as f64);

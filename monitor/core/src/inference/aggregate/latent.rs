@@ -3,8 +3,9 @@
 /// A weight below this share of the sum is left out.
 const WEIGHT_LEAST: f64 = 1e-18;
 
-/// Mean and variance of how many of `sent` probes are missing at both leaves, when `first` and `second` are missing at each
-/// (neither more than `sent`) and the fates have the odds ratio `odds`: Fisher's noncentral hypergeometric distribution.
+/// Mean and variance of how many of `sent` probes are missing at both leaves, when `first` and `second` are missing
+/// at each (neither more than `sent`) and the fates have the odds ratio `odds`: Fisher's noncentral hypergeometric
+/// distribution.
 ///
 /// Weights follow from their neighbours, outwards from about the most likely number, until they matter no more.
 pub(super) fn both_missing(sent: u64, first: u64, second: u64, odds: f64) -> (f64, f64) {
