@@ -76,7 +76,8 @@ fn intervals_hold_in_bursts_and_bursts_are_said() {
     }
 }
 
-/// A minute with some five bursts: a few intervals in a hundred too many miss, and hardly a run but doubts its few events.
+/// A minute with some five bursts: a few intervals in a hundred too many miss, and nearly every run doubts its few
+/// events.
 #[test]
 fn a_handful_of_bursts_is_doubted() {
     for (configuration, least) in [
