@@ -1,7 +1,6 @@
 //! Summaries of times: exact over an interval, by histogram over a whole task.
 
-use hdrhistogram::Histogram;
-
+use crate::histogram::{Digits, Histogram};
 use crate::report::Distribution;
 
 /// The exact distribution of some samples; `None` without any. Sorts them.
@@ -31,33 +30,24 @@ fn nearest_rank(sorted: &[i64], per_mille: usize) -> i64 {
 /// many pairs), minimum, mean and maximum exact.
 #[derive(Debug, Clone)]
 pub struct Running {
-    histogram: Histogram<u32>,
+    histogram: Histogram,
     sum_ns: i128,
     min_ns: i64,
     max_ns: i64,
 }
 
-/// Longest time a histogram tells from longer ones: an hour.
-const HISTOGRAM_NS_MAX: u64 = 3_600_000_000_000;
-/// Times below this are not told apart by a histogram.
-const HISTOGRAM_NS_MIN: u64 = 1_000;
 /// Above so many pairs, two digits must do: a hundred PEs have 9900 pairs, each two histograms.
 const PAIRS_WITH_THREE_DIGITS: usize = 1_000;
 
 impl Running {
     /// Nothing yet, for a task of so many pairs.
     pub fn new(pairs: usize) -> Running {
-        let digits = if pairs <= PAIRS_WITH_THREE_DIGITS {
-            3
-        } else {
-            2
+        let digits = match pairs <= PAIRS_WITH_THREE_DIGITS {
+            true => Digits::Three,
+            false => Digits::Two,
         };
-        let mut histogram =
-            Histogram::new_with_bounds(HISTOGRAM_NS_MIN, 2 * HISTOGRAM_NS_MIN, digits)
-                .expect("the bounds and digits are constants that the histogram accepts");
-        histogram.auto(true);
         Running {
-            histogram,
+            histogram: Histogram::new(digits),
             sum_ns: 0,
             min_ns: i64::MAX,
             max_ns: i64::MIN,
@@ -66,11 +56,7 @@ impl Running {
 
     /// Adds a sample. A time below zero counts as zero in the quantiles.
     pub fn add(&mut self, sample_ns: i64) {
-        let bounded = (sample_ns.max(0) as u64).min(HISTOGRAM_NS_MAX);
-        if self.histogram.record(bounded).is_err() {
-            // Growing is bounded by HISTOGRAM_NS_MAX and so cannot fail; if it does, the last bucket counts it.
-            self.histogram.saturating_record(bounded);
-        }
+        self.histogram.add(sample_ns.max(0) as u64);
         self.sum_ns += i128::from(sample_ns);
         self.min_ns = self.min_ns.min(sample_ns);
         self.max_ns = self.max_ns.max(sample_ns);
@@ -78,12 +64,11 @@ impl Running {
 
     /// The distribution so far; `None` without a sample.
     pub fn summary(&self) -> Option<Distribution> {
-        let samples = self.histogram.len();
+        let samples = self.histogram.samples();
         if samples == 0 {
             return None;
         }
-        let quantile =
-            |q: f64| (self.histogram.value_at_quantile(q) as i64).clamp(self.min_ns, self.max_ns);
+        let quantile = |q: f64| (self.histogram.quantile(q) as i64).clamp(self.min_ns, self.max_ns);
         Some(Distribution {
             samples,
             min_ns: self.min_ns,

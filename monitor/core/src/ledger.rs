@@ -8,8 +8,8 @@ use crate::probe::{Arrival, Sent};
 use crate::report::{Distribution, PairCounts};
 use crate::time::Instant;
 
-/// Sender and receiver, by tunnel number.
-pub type Pair = (u32, u32);
+/// Sender and receiver, by their places among the task's senders and receivers.
+pub type Pair = (usize, usize);
 
 /// What one probe adds to its pair's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,52 +47,60 @@ pub struct Summary {
     pub pdv: Option<Distribution>,
 }
 
-/// All accounts of a task.
+/// All accounts of a task, pair by pair: all receivers of the first sender, then of the second, and so on.
 #[derive(Debug)]
 pub struct Ledger {
-    intervals: BTreeMap<u64, BTreeMap<Pair, IntervalAccount>>,
-    totals: BTreeMap<Pair, TaskAccount>,
+    /// Intervals that are open; one that nothing was counted in is not here.
+    intervals: BTreeMap<u64, Vec<IntervalAccount>>,
+    totals: Vec<Option<Box<TaskAccount>>>,
     /// Every interval before this one is closed.
     open_from: u64,
-    pairs: usize,
+    receivers: usize,
     fault: Planted,
 }
 
 impl Ledger {
-    /// Empty accounts of a task of so many pairs.
-    pub fn new(pairs: usize, fault: Planted) -> Ledger {
+    /// Empty accounts of a task of so many senders and receivers.
+    pub fn new(senders: usize, receivers: usize, fault: Planted) -> Ledger {
+        let mut totals = Vec::new();
+        totals.resize_with(senders * receivers, || None);
         Ledger {
             intervals: BTreeMap::new(),
-            totals: BTreeMap::new(),
+            totals,
             open_from: 0,
-            pairs,
+            receivers,
             fault,
         }
     }
 
     /// Counts a decided probe at one receiver. Returns the interval that it was counted in:
     /// `interval`, unless that is closed already.
-    pub fn count(&mut self, pair: Pair, interval: u64, probe: &Sent, arrival: &Arrival) -> u64 {
+    pub fn count(
+        &mut self,
+        (sender, receiver): Pair,
+        interval: u64,
+        probe: &Sent,
+        arrival: &Arrival,
+    ) -> u64 {
         let interval = interval.max(self.open_from);
-        let pairs = self.pairs;
-        let total = self
-            .totals
-            .entry(pair)
-            .or_insert_with(|| TaskAccount::new(pairs));
+        let pairs = self.totals.len();
+        let index = sender * self.receivers + receiver;
+        let total = self.totals[index].get_or_insert_with(|| Box::new(TaskAccount::new(pairs)));
         let outcome = total.outcome(probe, arrival, self.fault);
         total.add(&outcome);
-        self.intervals
-            .entry(interval)
-            .or_default()
-            .entry(pair)
-            .or_default()
-            .add(&outcome);
+        let accounts = self.intervals.entry(interval).or_insert_with(|| {
+            let mut accounts = Vec::new();
+            accounts.resize_with(pairs, IntervalAccount::default);
+            accounts
+        });
+        accounts[index].add(&outcome);
         interval
     }
 
     /// A copy of a decided probe: late, and too late for its interval's row.
-    pub fn count_late(&mut self, pair: Pair) {
-        if let Some(total) = self.totals.get_mut(&pair) {
+    pub fn count_late(&mut self, (sender, receiver): Pair) {
+        let index = sender * self.receivers + receiver;
+        if let Some(total) = self.totals.get_mut(index).and_then(Option::as_mut) {
             total.counts.late += 1;
         }
     }
@@ -101,17 +109,21 @@ impl Ledger {
     pub fn close(&mut self, interval: u64) -> Vec<(Pair, Summary)> {
         self.open_from = interval + 1;
         let accounts = self.intervals.remove(&interval).unwrap_or_default();
-        accounts
-            .into_iter()
-            .map(|(pair, account)| (pair, account.summary()))
+        let counted = accounts.into_iter().enumerate();
+        counted
+            .filter(|(_, account)| account.counts.sent > 0)
+            .map(|(index, account)| (self.pair(index), account.summary()))
             .collect()
     }
 
     /// The sums over all decided probes so far.
     pub fn totals(&self) -> impl Iterator<Item = (Pair, Summary)> {
-        self.totals
-            .iter()
-            .map(|(pair, account)| (*pair, account.summary()))
+        let totals = self.totals.iter().enumerate();
+        totals.filter_map(|(index, account)| Some((self.pair(index), account.as_ref()?.summary())))
+    }
+
+    fn pair(&self, index: usize) -> Pair {
+        (index / self.receivers, index % self.receivers)
     }
 }
 
@@ -217,22 +229,17 @@ impl std::ops::AddAssign for PairCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Receivers;
     use crate::time::Span;
     use std::sync::Arc;
 
     fn count(ledger: &mut Ledger, seq: u64, interval: u64, delay_ms: Option<u64>) {
         let sent = Instant::ZERO + Span::from_ms(100 * seq);
-        let probe = Sent {
-            seq,
-            sent,
-            warmup: false,
-            unsent: false,
-            receivers: Arc::from([2]),
-            arrivals: Vec::new(),
-        };
+        let receivers = Arc::new(Receivers::new(1, |_| true));
+        let probe = Sent::new(seq, sent, false, &receivers);
         let received = delay_ms.map(|ms| sent + Span::from_ms(ms));
         ledger.count(
-            (1, 2),
+            (0, 0),
             interval,
             &probe,
             &Arrival {
@@ -244,7 +251,7 @@ mod tests {
 
     #[test]
     fn intervals_and_the_whole_add_up() {
-        let mut ledger = Ledger::new(1, Planted::NONE);
+        let mut ledger = Ledger::new(1, 1, Planted::NONE);
         for (seq, interval, delay) in [
             (0, 0, Some(10)),
             (1, 0, Some(13)),
@@ -285,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_closed_interval_stays_closed() {
-        let mut ledger = Ledger::new(1, Planted::NONE);
+        let mut ledger = Ledger::new(1, 1, Planted::NONE);
         count(&mut ledger, 0, 0, Some(1));
         ledger.close(0);
         count(&mut ledger, 1, 0, Some(1));

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `session` | the monitor as a whole; requests, packets, transmissions |
 //! | `tunnel`, `membership`, `ping` | one tunnel: its ends, its IGMP, its round trips |
-//! | `task`, `schedule`, `probe`, `ledger` | one task: members, timetable, probes in flight, accounts |
+//! | `task`, `schedule`, `probe`, `ledger`, `distribution`, `histogram` | one task: members, timetable, probes in flight, accounts, quantiles |
+//! | `due`, `numbered` | what is due when, and things by number: the cost of a packet does not grow with what there is |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
 //! | `inference` | loss of each direction, inferred from copies that part on the way |
 //! | `passive` | customer streams, when asked for |
@@ -22,12 +23,15 @@ pub mod config;
 pub mod control;
 pub mod correction;
 mod distribution;
+mod due;
 pub mod fault;
 mod filter;
+mod histogram;
 pub mod inference;
 mod ledger;
 mod membership;
 pub mod name;
+mod numbered;
 mod overhead;
 mod packet;
 mod passive;

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +11,10 @@ use serde::{Deserialize, Serialize};
 pub const NAME_BYTES_MAX: usize = 32;
 
 /// A name: 1 to 32 ASCII letters, digits, `-`, `_` or `.`, beginning with a letter or digit.
-/// So it needs no quoting in a shell, a file name, a label or a query.
+/// So it needs no quoting in a shell, a file name, a label or a query. A clone shares the text: names stand in every row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 /// Text that is no [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +33,7 @@ impl Name {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if fits && begins && clean {
-            Ok(Name(text))
+            Ok(Name(text.into()))
         } else {
             Err(NameError(text))
         }
@@ -72,7 +73,7 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> String {
-        name.0
+        name.as_str().to_owned()
     }
 }
 

@@ -3,8 +3,13 @@
 //! A probe is decided once its loss timeout has passed, and a little more, for what the
 //! capture still holds: only then is every timely duplicate in. Until then its send time is
 //! the moment it was handed out, replaced by the capture's stamp as soon as that is seen.
+//!
+//! A probe to N receivers is kept in 8 bytes a receiver: the stamp of its first copy and two
+//! bits. What is rare, duplicates and late copies, is kept aside.
+//!
+//! Receivers are known here by their place among the task's receivers, which never changes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Planted};
@@ -27,6 +32,76 @@ pub struct Arrival {
     pub reordered: bool,
 }
 
+/// Some of a task's receivers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receivers {
+    bits: Box<[u64]>,
+}
+
+impl Receivers {
+    /// Those of `of` receivers at whose place `is_one` says so.
+    pub fn new(of: usize, is_one: impl Fn(usize) -> bool) -> Receivers {
+        let mut bits = vec![0; of.div_ceil(64)];
+        for place in (0..of).filter(|place| is_one(*place)) {
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        Receivers {
+            bits: bits.into_boxed_slice(),
+        }
+    }
+
+    fn contains(&self, place: usize) -> bool {
+        let word = self.bits.get(place / 64).copied().unwrap_or(0);
+        word >> (place % 64) & 1 == 1
+    }
+
+    /// Their places, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..64 * self.bits.len()).filter(|place| self.contains(*place))
+    }
+
+    /// One more than the last place.
+    fn end(&self) -> usize {
+        let last = self.bits.iter().rposition(|word| *word != 0);
+        last.map_or(0, |word| {
+            64 * (word + 1) - self.bits[word].leading_zeros() as usize
+        })
+    }
+}
+
+/// When a probe's first timely copy arrived, if one did, and whether it had been overtaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Stamp(u64);
+
+impl Stamp {
+    const RECEIVED: u64 = 1;
+    const REORDERED: u64 = 2;
+    /// Bits of the flags; 62 bits of nanoseconds are left, 146 years.
+    const FLAGS: u32 = 2;
+
+    fn new(at: Instant, reordered: bool) -> Stamp {
+        let reordered = if reordered { Stamp::REORDERED } else { 0 };
+        Stamp(at.as_ns() << Stamp::FLAGS | Stamp::RECEIVED | reordered)
+    }
+
+    fn received(self) -> Option<Instant> {
+        let is = self.0 & Stamp::RECEIVED != 0;
+        is.then(|| Instant::from_ns(self.0 >> Stamp::FLAGS))
+    }
+
+    fn is_reordered(self) -> bool {
+        self.0 & Stamp::REORDERED != 0
+    }
+}
+
+/// Copies of a probe at one receiver that were not its first timely one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Surplus {
+    place: u32,
+    duplicates: u32,
+    late: u32,
+}
+
 /// A probe and all that arrived of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -38,10 +113,61 @@ pub struct Sent {
     pub warmup: bool,
     /// It never left: not to be mentioned at all.
     pub unsent: bool,
-    /// Tunnels over which it is expected, ascending.
-    pub receivers: Arc<[u32]>,
+    /// Where it is expected.
+    receivers: Arc<Receivers>,
+    /// By receiver, expected or not, up to the last that is.
+    stamps: Box<[Stamp]>,
+    surplus: Vec<Surplus>,
+}
+
+impl Sent {
+    /// A probe of which nothing has arrived.
+    pub fn new(seq: u64, sent: Instant, warmup: bool, receivers: &Arc<Receivers>) -> Sent {
+        Sent {
+            seq,
+            sent,
+            warmup,
+            unsent: false,
+            stamps: vec![Stamp::default(); receivers.end()].into_boxed_slice(),
+            receivers: Arc::clone(receivers),
+            surplus: Vec::new(),
+        }
+    }
+
     /// What arrived, receiver by receiver.
-    pub arrivals: Vec<Arrival>,
+    pub fn arrivals(&self) -> impl Iterator<Item = (usize, Arrival)> {
+        self.receivers
+            .iter()
+            .map(|place| (place, self.arrival(place)))
+    }
+
+    fn arrival(&self, place: usize) -> Arrival {
+        let surplus = self.find_surplus(place).ok().map(|at| self.surplus[at]);
+        Arrival {
+            received: self.stamps[place].received(),
+            duplicates: surplus.map_or(0, |s| s.duplicates),
+            late: surplus.map_or(0, |s| s.late),
+            reordered: self.stamps[place].is_reordered(),
+        }
+    }
+
+    fn find_surplus(&self, place: usize) -> Result<usize, usize> {
+        let place = place as u32;
+        self.surplus.binary_search_by_key(&place, |s| s.place)
+    }
+
+    fn surplus_at(&mut self, place: usize) -> &mut Surplus {
+        let at = self.find_surplus(place).unwrap_or_else(|at| {
+            let none = Surplus {
+                place: place as u32,
+                duplicates: 0,
+                late: 0,
+            };
+            self.surplus.insert(at, none);
+            at
+        });
+        &mut self.surplus[at]
+    }
 }
 
 /// What a copy turned out to be.
@@ -93,8 +219,8 @@ impl Patience {
 pub struct Flow {
     next_seq: u64,
     window: VecDeque<Sent>,
-    /// Per receiver, one more than the highest sequence number received: RFC 4737's NextExp.
-    next_expected: BTreeMap<u32, u64>,
+    /// By receiver, one more than the highest sequence number received: RFC 4737's NextExp.
+    next_expected: Vec<u64>,
 }
 
 impl Flow {
@@ -103,27 +229,19 @@ impl Flow {
         Flow {
             next_seq: u64::from(first_seq),
             window: VecDeque::new(),
-            next_expected: BTreeMap::new(),
+            next_expected: Vec::new(),
         }
     }
 
     /// A probe is about to be sent; `None` if too many are undecided.
-    pub fn send(&mut self, now: Instant, warmup: bool, receivers: &Arc<[u32]>) -> Option<u64> {
+    pub fn send(&mut self, now: Instant, warmup: bool, receivers: &Arc<Receivers>) -> Option<u64> {
         if self.window.len() >= WINDOW_MAX {
             return None;
         }
         let seq = self.next_seq;
         self.next_seq += 1;
-        let arrivals = vec![Arrival::default(); receivers.len()];
-        let receivers = Arc::clone(receivers);
-        self.window.push_back(Sent {
-            seq,
-            sent: now,
-            warmup,
-            unsent: false,
-            receivers,
-            arrivals,
-        });
+        self.window
+            .push_back(Sent::new(seq, now, warmup, receivers));
         Some(seq)
     }
 
@@ -141,17 +259,17 @@ impl Flow {
         }
     }
 
-    /// A copy came over a tunnel.
+    /// A copy came over the tunnel of the receiver at this place.
     pub fn handle_copy(
         &mut self,
-        receiver: u32,
+        place: usize,
         seq: u32,
         stamp: Instant,
         patience: Patience,
     ) -> Copy {
         let extended = self.extend(seq);
         let next_seq = self.next_seq;
-        let next_expected = self.next_expected.get(&receiver).copied().unwrap_or(0);
+        let next_expected = self.next_expected.get(place).copied().unwrap_or(0);
         let Some(probe) = self.undecided(seq) else {
             let decided = extended.is_some_and(|seq| seq < next_seq);
             return if decided {
@@ -160,39 +278,39 @@ impl Flow {
                 Copy::Unexpected
             };
         };
-        let Ok(index) = probe.receivers.binary_search(&receiver) else {
+        if !probe.receivers.contains(place) {
             return Copy::Unexpected;
-        };
+        }
         let in_time = patience.is_in_time(probe.sent, stamp);
         let number = probe.seq;
-        let arrival = &mut probe.arrivals[index];
-        match (in_time, arrival.received) {
+        match (in_time, probe.stamps[place].received()) {
             (true, None) => {
-                arrival.received = Some(stamp);
-                arrival.reordered = number < next_expected;
-                self.next_expected
-                    .insert(receiver, next_expected.max(number + 1));
+                probe.stamps[place] = Stamp::new(stamp, number < next_expected);
+                self.expect_after(place, number);
                 Copy::First
             }
             (true, Some(_)) => {
-                arrival.duplicates += 1;
+                probe.surplus_at(place).duplicates += 1;
                 Copy::Duplicate
             }
             (false, _) => {
-                arrival.late += 1;
+                probe.surplus_at(place).late += 1;
                 Copy::Late
             }
         }
     }
 
+    fn expect_after(&mut self, place: usize, number: u64) {
+        if self.next_expected.len() <= place {
+            self.next_expected.resize(place + 1, 0);
+        }
+        let next = &mut self.next_expected[place];
+        *next = (*next).max(number + 1);
+    }
+
     /// The number on the wire of the newest probe.
     pub fn newest(&self) -> Option<u32> {
         self.window.back().map(|probe| probe.seq as u32)
-    }
-
-    /// Nothing is undecided.
-    pub fn is_decided(&self) -> bool {
-        self.window.is_empty()
     }
 
     /// When the next probe is decided.
@@ -236,10 +354,15 @@ mod tests {
         Patience::new(TIMEOUT, Planted::NONE)
     }
 
-    /// Five probes, one each 10 ms, expected over tunnels 8 and 9.
+    /// Those at these places, of ten.
+    fn at_places(places: &[usize]) -> Arc<Receivers> {
+        Arc::new(Receivers::new(10, |place| places.contains(&place)))
+    }
+
+    /// Five probes, one each 10 ms, expected at places 8 and 9.
     fn flow(first_seq: u32) -> Flow {
         let mut flow = Flow::new(first_seq);
-        let receivers: Arc<[u32]> = Arc::from([8, 9]);
+        let receivers = at_places(&[8, 9]);
         for i in 0..5 {
             flow.send(at(10 * i), false, &receivers).unwrap();
         }
@@ -248,7 +371,7 @@ mod tests {
 
     fn decide(flow: &mut Flow) -> Vec<Arrival> {
         std::iter::from_fn(|| flow.poll_decided(at(60_000), patience()))
-            .map(|sent| sent.arrivals[1])
+            .map(|sent| sent.arrivals().last().unwrap().1)
             .collect()
     }
 
@@ -308,6 +431,22 @@ mod tests {
     }
 
     #[test]
+    fn some_receivers_are_those_and_no_others() {
+        for places in [
+            vec![],
+            vec![0],
+            vec![63, 64],
+            vec![1, 130],
+            (0..131).collect(),
+        ] {
+            let some = Receivers::new(131, |place| places.contains(&place));
+            assert_eq!(some.iter().collect::<Vec<_>>(), places);
+            assert_eq!(some.end(), places.last().map_or(0, |last| last + 1));
+            assert!(!some.contains(200));
+        }
+    }
+
+    #[test]
     fn numbers_wrap_without_harm() {
         let mut flow = flow(u32::MAX - 1);
         for (i, seq) in [u32::MAX - 1, u32::MAX, 0, 1, 2].into_iter().enumerate() {
@@ -326,7 +465,7 @@ mod tests {
     #[test]
     fn the_capture_stamp_moves_the_deadline() {
         let mut flow = Flow::new(0);
-        flow.send(at(0), false, &Arc::from([9])).unwrap();
+        flow.send(at(0), false, &at_places(&[9])).unwrap();
         flow.handle_sent(0, at(7));
         assert_eq!(flow.next_deadline(patience()), Some(at(2_207)));
         assert_eq!(flow.handle_copy(9, 0, at(2_007), patience()), Copy::First);

@@ -16,6 +16,7 @@
 //! Captured packets come from both directions: our own, seen leaving, give the send time.
 //! All stamps are on the same clock as `now`.
 
+mod agenda;
 mod alarms;
 mod load;
 mod mvpn;
@@ -38,6 +39,7 @@ use crate::fault::{Fault, Planted};
 use crate::filter::{self, FilterInput};
 use crate::membership::Wanted;
 use crate::name::Name;
+use crate::numbered::Numbered;
 use crate::passive::Passive;
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::report::{Overhead, Record};
@@ -46,6 +48,7 @@ use crate::task::{Output, Surroundings, Task};
 use crate::time::{Instant, Span};
 use crate::tunnel::Tunnels;
 use crate::view::View;
+use agenda::Agenda;
 
 pub use transmit::{Purpose, Transmit};
 
@@ -128,7 +131,8 @@ pub struct Session {
     rng: ChaCha8Rng,
     started: Instant,
     tunnels: Tunnels,
-    tasks: BTreeMap<u32, Task>,
+    tasks: Numbered<Task>,
+    agenda: Agenda,
     /// The latest run of each name.
     task_names: BTreeMap<Name, u32>,
     next_task: u32,
@@ -148,6 +152,8 @@ pub struct Session {
     records: VecDeque<Record>,
     events: VecDeque<Event>,
     filter: String,
+    /// What the filter depends on has changed.
+    filter_stale: bool,
     filter_changed: bool,
     /// Up to when repetitions are reported.
     repeated_from: Instant,
@@ -176,7 +182,8 @@ impl Session {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             started: now,
             tunnels: Tunnels::new(options.fault),
-            tasks: BTreeMap::new(),
+            tasks: Numbered::new(),
+            agenda: Agenda::default(),
             task_names: BTreeMap::new(),
             next_task: 1,
             mvpns: BTreeMap::new(),
@@ -192,6 +199,7 @@ impl Session {
             records: VecDeque::new(),
             events: VecDeque::new(),
             filter: String::new(),
+            filter_stale: true,
             filter_changed: false,
             repeated_from: now,
             report_from: now,
@@ -199,7 +207,7 @@ impl Session {
             last_customer: None,
             options,
         };
-        session.update_filter();
+        session.follow_filter();
         session
     }
 
@@ -214,7 +222,7 @@ impl Session {
         self.transmit_errors += 1;
         match purpose {
             Purpose::Probe { task, sender, seq } => {
-                if let Some(task) = self.tasks.get_mut(&task) {
+                if let Some(task) = self.tasks.get_mut(task) {
                     task.handle_unsent(sender, seq);
                 }
             }
@@ -263,15 +271,9 @@ impl Session {
         if !self.waiting.is_empty() || matches!(self.ending, Ending::Leaving) {
             return Some(Instant::ZERO);
         }
-        let tunnels = self.tunnels.iter();
-        let reports = tunnels.clone().filter_map(|t| t.membership.next_deadline());
-        let pings = tunnels.filter_map(|t| t.pinger.next_deadline());
-        let tasks = self.tasks.values().filter_map(Task::next_deadline);
-        reports
-            .chain(pings)
-            .chain(tasks)
-            .chain(self.watches_due())
-            .chain(self.alarms.next_deadline())
+        [self.agenda.first(), self.alarms.next_deadline()]
+            .into_iter()
+            .flatten()
             .chain([self.reports_due()])
             .min()
     }
@@ -289,31 +291,29 @@ impl Session {
             self.report(now);
         }
         self.advance_ending(now);
+        self.follow_filter();
     }
 
     fn advance_tasks(&mut self, now: Instant) {
-        let mut out = Vec::new();
-        let due = self
-            .tasks
-            .iter()
-            .filter(|(_, t)| t.next_deadline().is_some_and(|at| at <= now));
-        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
-            let Some(task) = self.tasks.get_mut(&id) else {
-                continue;
-            };
-            task.advance(
-                now,
-                &Around {
-                    tunnels: &self.tunnels,
-                    drops: &self.drops,
-                    now,
-                },
-                &mut out,
-            );
-            for output in out.drain(..) {
-                self.handle_output(now, id, output);
-            }
+        while let Some(id) = self.agenda.tasks.poll(now) {
+            self.advance_task(now, id);
         }
+    }
+
+    fn advance_task(&mut self, now: Instant, id: u32) {
+        let mut out = Vec::new();
+        if let Some(task) = self.tasks.get_mut(id) {
+            let around = Around {
+                tunnels: &self.tunnels,
+                drops: &self.drops,
+                now,
+            };
+            task.advance(now, &around, &mut out);
+        }
+        for output in out {
+            self.handle_output(now, id, output);
+        }
+        self.reschedule_task(id);
     }
 
     fn handle_output(&mut self, now: Instant, id: u32, output: Output) {
@@ -323,7 +323,7 @@ impl Session {
                 for row in &rows {
                     self.record(now, Record::Interval(Box::new(row.clone())));
                 }
-                if let Some(task) = self.tasks.get(&id) {
+                if let Some(task) = self.tasks.get(id) {
                     let task = task.spec.name.clone();
                     self.event(Event::Interval {
                         task,
@@ -368,7 +368,7 @@ impl Session {
         if self.ending == Ending::No {
             self.ending = Ending::Draining;
             self.event(Event::Shutdown);
-            for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            for id in self.tasks.numbers().collect::<Vec<_>>() {
                 self.stop_run(now, id);
             }
         }
@@ -376,25 +376,23 @@ impl Session {
 
     fn advance_ending(&mut self, now: Instant) {
         match self.ending {
-            Ending::Draining if self.tasks.values().all(Task::is_finished) => {
+            Ending::Draining if self.tasks.iter().all(Task::is_finished) => {
                 for name in self.passives.keys().cloned().collect::<Vec<_>>() {
                     self.stop_passive(now, &name);
                 }
                 for name in self.mvpns.keys().cloned().collect::<Vec<_>>() {
                     self.stop_watch(now, &name);
                 }
-                for tunnel in self.tunnels.iter_mut() {
-                    tunnel.membership.leave_all(now);
+                for id in self.tunnels.ids() {
+                    if let Some(tunnel) = self.tunnels.get_mut(id) {
+                        tunnel.leave_all(now);
+                    }
+                    self.reschedule_tunnel(id);
                 }
                 self.ending = Ending::Leaving;
             }
             // Said once is enough here: whoever ends the monitor does not want to wait.
-            Ending::Leaving
-                if !self
-                    .tunnels
-                    .iter()
-                    .any(|t| t.membership.next_deadline().is_some_and(|at| at <= now)) =>
-            {
+            Ending::Leaving if self.agenda.reports.first().is_none_or(|at| at > now) => {
                 self.ending = Ending::Done;
             }
             Ending::No | Ending::Draining | Ending::Leaving | Ending::Done => {}
@@ -411,11 +409,20 @@ impl Session {
         wanted: Wanted,
     ) {
         if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
-            tunnel.membership.set(now, owner, group, wanted);
+            tunnel.set_membership(now, owner, group, wanted);
         }
+        self.reschedule_tunnel(tunnel);
     }
 
+    /// The filter will be another; it is looked up once, when all that was asked for is done.
     fn update_filter(&mut self) {
+        self.filter_stale = true;
+    }
+
+    fn follow_filter(&mut self) {
+        if !std::mem::take(&mut self.filter_stale) {
+            return;
+        }
         let fault = self.options.fault;
         let filter = filter::render(&FilterInput {
             tunnels: self.tunnels.iter().map(|t| &t.spec).collect(),

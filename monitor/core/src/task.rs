@@ -11,18 +11,19 @@ mod intervals;
 
 pub(crate) use intervals::{Output, Surroundings};
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rand::Rng;
 
 use crate::correction::RoundTrips;
+use crate::due::Due;
 use crate::fault::Planted;
 use crate::ledger::Ledger;
 use crate::membership::Wanted;
 use crate::name::Name;
-use crate::probe::{Copy, Flow, Patience};
+use crate::probe::{Copy, Flow, Patience, Receivers};
 use crate::report::{IntervalRow, TaskState, TaskStatus};
 use crate::schedule::Timetable;
 use crate::spec::TaskSpec;
@@ -36,17 +37,23 @@ const ROWS_KEPT_MIN: usize = 10_000;
 /// A tunnel's part in a task.
 #[derive(Debug)]
 struct Member {
+    tunnel: u32,
     name: Name,
     address: Ipv4Addr,
-    sends: bool,
-    receives: bool,
+    /// Its place among the senders by tunnel number, if it is one.
+    sends_as: Option<usize>,
+    /// Its place among the receivers by tunnel number, if it is one.
+    receives_as: Option<usize>,
     presence: Presence,
     flow: Flow,
     timetable: Option<Timetable>,
+    /// Its position among the senders as they were named.
+    phase: usize,
     /// Counted probes sent.
     counted: u64,
     /// Where its probes are expected: all receivers that take part, but itself.
-    targets: Arc<[u32]>,
+    targets: Arc<Receivers>,
+    round_trips: RoundTrips,
 }
 
 /// Whether a member takes part.
@@ -73,7 +80,7 @@ pub(crate) struct Participant {
 
 /// A probe to be built and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct Probe {
     pub(crate) tunnel: u32,
     pub(crate) seq: u32,
     pub(crate) warmup: bool,
@@ -90,15 +97,24 @@ pub(crate) struct Task {
     /// When sending ends, if that is known.
     end: Option<Instant>,
     stopped: Option<Instant>,
-    members: BTreeMap<u32, Member>,
-    /// Next probe of each sender that takes part.
-    due: BTreeSet<(Instant, u32)>,
+    /// By tunnel number, ascending.
+    members: Vec<Member>,
+    /// The numbers alone: where each tunnel's member is, is looked up for every copy.
+    numbers: Vec<u32>,
+    /// Senders, then receivers, by their places: which member each is.
+    senders: Vec<usize>,
+    receivers: Vec<usize>,
+    /// Next probe of each sender that takes part, by its tunnel.
+    probes: BTreeSet<(Instant, u32)>,
+    /// When the oldest probe of each member that is not decided will be.
+    decisions: Due<usize>,
+    /// Members that enter or leave.
+    changes: Due<usize>,
     patience: Patience,
     ledger: Ledger,
     next_interval: u64,
     rows: VecDeque<IntervalRow>,
     next_row: u64,
-    round_trips: BTreeMap<u32, RoundTrips>,
     probes_sent: u64,
     fault: Planted,
 }
@@ -115,6 +131,14 @@ impl Task {
         rng: &mut impl Rng,
     ) -> Task {
         let epoch = now + spec.probes.warmup;
+        let members = members(&spec, participants, first_seq);
+        let places = |place: fn(&Member) -> Option<usize>| -> Vec<usize> {
+            let all = members.iter().enumerate();
+            all.filter_map(|(index, m)| place(m).map(|_| index))
+                .collect()
+        };
+        let senders = places(|m| m.sends_as);
+        let receivers = places(|m| m.receives_as);
         let mut task = Task {
             id,
             state: TaskState::WarmingUp,
@@ -122,46 +146,49 @@ impl Task {
             epoch,
             end: spec.probes.duration.map(|duration| epoch + duration),
             stopped: None,
-            members: members(&spec, participants, first_seq),
-            due: BTreeSet::new(),
+            numbers: members.iter().map(|m| m.tunnel).collect(),
+            probes: BTreeSet::new(),
+            decisions: Due::new(),
+            changes: Due::new(),
             patience: Patience::new(spec.probes.loss_timeout, fault),
-            ledger: Ledger::new(spec.senders.len() * spec.receivers.len(), fault),
+            ledger: Ledger::new(senders.len(), receivers.len(), fault),
+            members,
+            senders,
+            receivers,
             next_interval: 0,
             rows: VecDeque::new(),
             next_row: 0,
-            round_trips: BTreeMap::new(),
             probes_sent: 0,
             fault,
             spec,
         };
         task.find_targets();
-        let senders: Vec<u32> = task
-            .members
-            .iter()
-            .filter(|(_, m)| m.sends)
-            .map(|(id, _)| *id)
-            .collect();
-        for sender in senders {
-            task.schedule(sender, now, rng);
+        for index in task.senders.clone() {
+            task.schedule(index, now, rng);
         }
         task
     }
 
+    /// Where the tunnel's member is.
+    fn index_of(&self, tunnel: u32) -> Option<usize> {
+        self.numbers.binary_search(&tunnel).ok()
+    }
+
+    fn member_mut(&mut self, tunnel: u32) -> Option<&mut Member> {
+        let index = self.index_of(tunnel)?;
+        self.members.get_mut(index)
+    }
+
     /// Puts a sender on the timetable, from `now`.
-    fn schedule(&mut self, sender: u32, now: Instant, rng: &mut impl Rng) {
-        let of = self.spec.senders.len();
+    fn schedule(&mut self, index: usize, now: Instant, rng: &mut impl Rng) {
+        let of = self.senders.len();
         let probes = &self.spec.probes;
-        let Some(member) = self.members.get_mut(&sender).filter(|m| m.sends) else {
+        let member = &mut self.members[index];
+        if member.sends_as.is_none() {
             return;
-        };
-        let index = self
-            .spec
-            .senders
-            .iter()
-            .position(|name| *name == member.name)
-            .unwrap_or(0);
-        let timetable = Timetable::new(probes.schedule, probes.rate, now, index, of, rng);
-        self.due.insert((timetable.next(), sender));
+        }
+        let timetable = Timetable::new(probes.schedule, probes.rate, now, member.phase, of, rng);
+        self.probes.insert((timetable.next(), member.tunnel));
         member.timetable = Some(timetable);
     }
 
@@ -180,52 +207,61 @@ impl Task {
 
     /// Whether the tunnel is part of the task, now or when put back.
     pub(crate) fn uses(&self, tunnel: u32) -> bool {
-        !self.is_finished() && self.members.contains_key(&tunnel)
+        !self.is_finished() && self.index_of(tunnel).is_some()
     }
 
     /// The next probe, if one is due. Sending ends here when the count or time is reached.
-    pub(crate) fn poll_probe(&mut self, now: Instant, rng: &mut impl Rng) -> Option<Due> {
+    pub(crate) fn poll_probe(&mut self, now: Instant, rng: &mut impl Rng) -> Option<Probe> {
         if self.is_sending() && self.end.is_some_and(|end| end <= now) {
             self.stop(self.end.unwrap_or(now));
         }
         while self.is_sending() {
-            let (_, tunnel) = *self.due.first().filter(|(at, _)| *at <= now)?;
-            self.due.pop_first();
-            let before_epoch = now < self.epoch;
-            let Some(member) = self.members.get_mut(&tunnel) else {
+            let (_, tunnel) = *self.probes.first().filter(|(at, _)| *at <= now)?;
+            self.probes.pop_first();
+            let Some(index) = self.index_of(tunnel) else {
                 continue;
             };
-            let warmup = before_epoch || matches!(member.presence, Presence::Entering(_));
-            if !warmup
-                && self
-                    .spec
-                    .probes
-                    .count
-                    .is_some_and(|count| member.counted >= count)
-            {
-                self.stop_if_all_sent(now);
-                continue;
+            if let Some(probe) = self.send(index, now, rng) {
+                return Some(probe);
             }
-            if let Some(timetable) = &mut member.timetable {
-                timetable.advance(now, rng);
-                self.due.insert((timetable.next(), tunnel));
-            }
-            let Some(seq) = member.flow.send(now, warmup, &member.targets) else {
-                continue;
-            };
-            member.counted += u64::from(!warmup);
-            self.probes_sent += 1;
-            return Some(Due {
-                tunnel,
-                seq: seq as u32,
-                warmup,
-            });
         }
         None
     }
 
+    /// The next probe of a sender, which is due; nothing if it has sent all.
+    fn send(&mut self, index: usize, now: Instant, rng: &mut impl Rng) -> Option<Probe> {
+        let before_epoch = now < self.epoch;
+        let member = &mut self.members[index];
+        let warmup = before_epoch || matches!(member.presence, Presence::Entering(_));
+        let count = self.spec.probes.count;
+        if !warmup && count.is_some_and(|count| member.counted >= count) {
+            self.stop_if_all_sent(now);
+            return None;
+        }
+        let tunnel = member.tunnel;
+        if let Some(timetable) = &mut member.timetable {
+            timetable.advance(now, rng);
+            self.probes.insert((timetable.next(), tunnel));
+        }
+        let seq = member.flow.send(now, warmup, &member.targets)?;
+        member.counted += u64::from(!warmup);
+        self.probes_sent += 1;
+        self.await_decision(index);
+        Some(Probe {
+            tunnel,
+            seq: seq as u32,
+            warmup,
+        })
+    }
+
+    /// Looks up anew when the member's oldest probe will be decided.
+    fn await_decision(&mut self, index: usize) {
+        let at = self.members[index].flow.next_deadline(self.patience);
+        self.decisions.set(&index, at);
+    }
+
     fn stop_if_all_sent(&mut self, now: Instant) {
-        if self.due.is_empty() {
+        if self.probes.is_empty() {
             self.stop(now);
         }
     }
@@ -235,17 +271,22 @@ impl Task {
         if self.is_sending() {
             self.state = TaskState::Draining;
             self.stopped = Some(now);
-            self.due.clear();
+            self.probes.clear();
         }
     }
 
     /// Takes a member out: it neither sends nor receives from now on.
     pub(crate) fn take_out(&mut self, tunnel: u32, now: Instant) {
-        let leaving = Presence::Leaving(now + self.patience.until_decision());
-        if let Some(member) = self.members.get_mut(&tunnel).filter(|m| m.takes_part()) {
-            member.presence = leaving;
+        let until = now + self.patience.until_decision();
+        let Some(index) = self.index_of(tunnel) else {
+            return;
+        };
+        let member = &mut self.members[index];
+        if member.takes_part() {
+            member.presence = Presence::Leaving(until);
             member.timetable = None;
-            self.due.retain(|(_, sender)| *sender != tunnel);
+            self.probes.retain(|(_, sender)| *sender != tunnel);
+            self.changes.set(&index, Some(until));
             self.find_targets();
         }
     }
@@ -254,56 +295,65 @@ impl Task {
     pub(crate) fn put_back(&mut self, tunnel: u32, now: Instant, rng: &mut impl Rng) {
         let sending = self.is_sending();
         let counted_from = now + self.spec.probes.warmup;
-        let Some(member) = self.members.get_mut(&tunnel) else {
+        let Some(index) = self.index_of(tunnel) else {
             return;
         };
+        let member = &mut self.members[index];
         match member.presence {
             Presence::Leaving(_) | Presence::Out if sending => {
                 member.presence = Presence::Entering(counted_from);
-                self.schedule(tunnel, now, rng);
+                self.changes.set(&index, Some(counted_from));
+                self.schedule(index, now, rng);
             }
             Presence::Leaving(_) | Presence::Out | Presence::Entering(_) | Presence::In => {}
         }
     }
 
     fn find_targets(&mut self) {
-        let takes_part =
-            |(id, m): (&u32, &Member)| (m.receives && m.presence == Presence::In).then_some(*id);
-        let all: Vec<u32> = self.members.iter().filter_map(takes_part).collect();
-        for (id, member) in &mut self.members {
-            member.targets = all.iter().copied().filter(|target| target != id).collect();
+        let is_in = |member: &Member| member.presence == Presence::In;
+        let present: Vec<bool> = self
+            .receivers
+            .iter()
+            .map(|index| is_in(&self.members[*index]))
+            .collect();
+        for index in &self.senders {
+            let member = &mut self.members[*index];
+            let other = |place| present[place] && Some(place) != member.receives_as;
+            member.targets = Arc::new(Receivers::new(present.len(), other));
         }
     }
 
     /// What each receiver's tunnel must have joined at this moment.
     pub(crate) fn wanted(&self) -> Vec<(u32, Wanted)> {
         let here = |m: &Member| m.presence != Presence::Out && !self.is_finished();
-        let receivers = self.members.iter().filter(|(_, m)| m.receives);
-        let wanted = |(id, receiver): (&u32, &Member)| {
+        let member = |index: &usize| &self.members[*index];
+        let wanted = |receiver: &Member| {
             let others = self
-                .members
+                .senders
                 .iter()
-                .filter(|(other, m)| *other != id && m.sends && here(m));
+                .map(member)
+                .filter(|m| m.tunnel != receiver.tunnel && here(m));
             let wanted = match (here(receiver), self.spec.source_specific) {
                 (false, _) => Wanted::nothing(),
                 (true, false) => Wanted::Any,
-                (true, true) => Wanted::Sources(others.map(|(_, m)| m.address).collect()),
+                (true, true) => Wanted::Sources(others.map(|m| m.address).collect()),
             };
-            (*id, wanted)
+            (receiver.tunnel, wanted)
         };
-        receivers.map(wanted).collect()
+        self.receivers.iter().map(member).map(wanted).collect()
     }
 
     /// The capture saw a probe leave.
     pub(crate) fn handle_sent(&mut self, sender: u32, seq: u32, stamp: Instant) {
-        if let Some(member) = self.members.get_mut(&sender) {
-            member.flow.handle_sent(seq, stamp);
+        if let Some(index) = self.index_of(sender) {
+            self.members[index].flow.handle_sent(seq, stamp);
+            self.await_decision(index);
         }
     }
 
     /// A probe could not be sent.
     pub(crate) fn handle_unsent(&mut self, sender: u32, seq: u32) {
-        if let Some(member) = self.members.get_mut(&sender) {
+        if let Some(member) = self.member_mut(sender) {
             member.flow.handle_unsent(seq);
         }
     }
@@ -316,49 +366,52 @@ impl Task {
         seq: u32,
         stamp: Instant,
     ) -> Copy {
-        let Some(member) = self.members.get_mut(&sender) else {
+        let place = |index: usize| self.members[index].receives_as;
+        let Some(to) = self.index_of(receiver).and_then(place) else {
             return Copy::Unexpected;
         };
-        let copy = member.flow.handle_copy(receiver, seq, stamp, self.patience);
-        if copy == Copy::Decided {
-            self.ledger.count_late((sender, receiver));
+        let patience = self.patience;
+        let Some(member) = self.member_mut(sender) else {
+            return Copy::Unexpected;
+        };
+        let from = member.sends_as;
+        let copy = member.flow.handle_copy(to, seq, stamp, patience);
+        if let (Copy::Decided, Some(from)) = (copy, from) {
+            self.ledger.count_late((from, to));
         }
         copy
     }
 
     /// The planted fault: whatever comes over this tunnel is a copy of someone's newest probe.
     pub(crate) fn mistake_for_probe(&mut self, receiver: u32, stamp: Instant) {
-        let newest = |(id, m): (&u32, &Member)| {
-            Some((*id, m.flow.newest()?)).filter(|(id, _)| *id != receiver)
-        };
+        let newest =
+            |m: &Member| Some((m.tunnel, m.flow.newest()?)).filter(|(id, _)| *id != receiver);
         if let Some((sender, seq)) = self.members.iter().find_map(newest) {
             self.handle_copy(sender, receiver, seq, stamp);
         }
     }
 
-    /// When something is to be done.
+    /// When [`Task::poll_probe`] has something to do.
+    pub(crate) fn next_probe(&self) -> Option<Instant> {
+        let end = self.end.filter(|_| self.is_sending());
+        let probe = self.probes.first().map(|(at, _)| *at);
+        probe.into_iter().chain(end).min()
+    }
+
+    /// When [`Task::advance`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         if self.is_finished() {
             return None;
         }
-        let changing = |m: &Member| match m.presence {
-            Presence::Leaving(until) | Presence::Entering(until) => Some(until),
-            Presence::In | Presence::Out => None,
-        };
-        let members = self.members.values();
-        let decisions = members
-            .clone()
-            .filter_map(|m| m.flow.next_deadline(self.patience))
-            .map(|at| at.next_multiple_of(DECISIONS_EVERY));
-        let others = [
-            self.due.first().map(|(at, _)| *at),
-            self.end.filter(|_| self.is_sending()),
+        let decision = self.decisions.first();
+        [
+            decision.map(|at| at.next_multiple_of(DECISIONS_EVERY)),
+            self.changes.first(),
             self.next_change(),
-        ];
-        decisions
-            .chain(members.filter_map(changing))
-            .chain(others.into_iter().flatten())
-            .min()
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// When the state changes, or an interval closes, by time alone.
@@ -375,7 +428,7 @@ impl Task {
     pub(crate) fn status(&self) -> TaskStatus {
         let active = self
             .members
-            .values()
+            .iter()
             .filter(|m| m.takes_part() && !self.is_finished());
         TaskStatus {
             spec: self.spec.clone(),
@@ -406,17 +459,29 @@ impl Member {
     }
 }
 
-fn members(spec: &TaskSpec, participants: &[Participant], first_seq: u32) -> BTreeMap<u32, Member> {
-    let member = |p: &Participant| Member {
-        name: p.name.clone(),
-        address: p.address,
-        sends: spec.senders.contains(&p.name),
-        receives: spec.receivers.contains(&p.name),
-        presence: Presence::In,
-        flow: Flow::new(first_seq),
-        timetable: None,
-        counted: 0,
-        targets: Arc::from([]),
-    };
-    participants.iter().map(|p| (p.id, member(p))).collect()
+/// The members, by tunnel number.
+fn members(spec: &TaskSpec, participants: &[Participant], first_seq: u32) -> Vec<Member> {
+    let phases = spec.senders.iter().enumerate();
+    let phases: HashMap<&Name, usize> = phases.map(|(phase, name)| (name, phase)).collect();
+    let receivers: HashSet<&Name> = spec.receivers.iter().collect();
+    let mut in_order: Vec<&Participant> = participants.iter().collect();
+    in_order.sort_unstable_by_key(|p| p.id);
+    let (mut senders, mut receiving) = (0.., 0..);
+    in_order
+        .into_iter()
+        .map(|p| Member {
+            tunnel: p.id,
+            name: p.name.clone(),
+            address: p.address,
+            sends_as: phases.get(&p.name).and_then(|_| senders.next()),
+            receives_as: receivers.get(&p.name).and_then(|_| receiving.next()),
+            presence: Presence::In,
+            flow: Flow::new(first_seq),
+            timetable: None,
+            phase: phases.get(&p.name).copied().unwrap_or(0),
+            counted: 0,
+            targets: Arc::default(),
+            round_trips: RoundTrips::default(),
+        })
+        .collect()
 }

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use rustc_hash::FxHashMap;
+
 use crate::control::{ErrorCode, Refusal};
 use crate::fault::{Fault, Planted};
-use crate::membership::Membership;
+use crate::membership::{Membership, Owner, Wanted};
 use crate::name::Name;
+use crate::numbered::Numbered;
 use crate::ping::Pinger;
 use crate::report::{GroupStatus, Overhead, PingRow, Traffic, TunnelStatus};
 use crate::spec::{Encapsulation, IgmpVersion, TunnelSpec};
 use crate::time::{Instant, Span};
 
 /// Tunnels at most.
-pub const TUNNELS_MAX: usize = 4_096;
+pub const TUNNELS_MAX: usize = 16_384;
 /// Groups whose traffic is counted, per tunnel.
-const GROUPS_COUNTED_MAX: usize = 1_024;
+const GROUPS_COUNTED_MAX: usize = 4_096;
 /// Pings no closer than this.
 const PING_INTERVAL_MIN: Span = Span::from_ms(5);
 
@@ -31,11 +34,13 @@ pub(crate) struct Tunnel {
     pub(crate) damaged: u64,
     pub(crate) pinger: Pinger,
     pub(crate) membership: Membership,
-    groups: BTreeMap<Ipv4Addr, GroupTraffic>,
+    groups: FxHashMap<Ipv4Addr, GroupTraffic>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct GroupTraffic {
+    /// Joined, so that what arrives is counted.
+    joined: bool,
     received: Traffic,
     sent: Traffic,
 }
@@ -45,9 +50,36 @@ impl Tunnel {
         &self.spec.name
     }
 
-    /// Counts a packet of a group that arrived here.
+    /// Says what an owner wants of a group from now on.
+    pub(crate) fn set_membership(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        group: Ipv4Addr,
+        wanted: Wanted,
+    ) {
+        self.membership.set(now, owner, group, wanted);
+        let joined = self.membership.is_joined(group);
+        if joined {
+            let traffic = self.group_traffic(group);
+            traffic.into_iter().for_each(|t| t.joined = true);
+        } else if let Some(traffic) = self.groups.get_mut(&group) {
+            traffic.joined = false;
+            if !traffic.has_any() {
+                self.groups.remove(&group);
+            }
+        }
+    }
+
+    /// Ends everybody's interest in everything.
+    pub(crate) fn leave_all(&mut self, now: Instant) {
+        self.membership.leave_all(now);
+        self.groups.values_mut().for_each(|t| t.joined = false);
+    }
+
+    /// Counts a packet that arrived here, if its group is joined.
     pub(crate) fn count_received(&mut self, group: Ipv4Addr, bytes: usize) {
-        if let Some(traffic) = self.group_traffic(group) {
+        if let Some(traffic) = self.groups.get_mut(&group).filter(|t| t.joined) {
             traffic.received.count(bytes);
         }
     }
@@ -79,8 +111,9 @@ impl Tunnel {
         };
         let mut all: BTreeMap<_, _> = self
             .groups
-            .keys()
-            .map(|&group| (group, status(group)))
+            .iter()
+            .filter(|(_, traffic)| traffic.has_any())
+            .map(|(&group, _)| (group, status(group)))
             .collect();
         for (group, wanted, owners) in self.membership.joined() {
             let entry = all.entry(group).or_insert_with(|| status(group));
@@ -110,12 +143,20 @@ impl Tunnel {
     }
 }
 
+impl GroupTraffic {
+    fn has_any(&self) -> bool {
+        self.received.packets + self.sent.packets > 0
+    }
+}
+
 /// All tunnels.
 #[derive(Debug)]
 pub(crate) struct Tunnels {
-    by_id: BTreeMap<u32, Tunnel>,
+    by_id: Numbered<Tunnel>,
     by_name: BTreeMap<Name, u32>,
-    by_ends: BTreeMap<Ends, u32>,
+    /// The same twice: by hash for every packet, in order for the damaged ones.
+    by_ends: FxHashMap<Ends, u32>,
+    ends_in_order: BTreeMap<Ends, u32>,
     next_id: u32,
     fault: Planted,
 }
@@ -123,16 +164,17 @@ pub(crate) struct Tunnels {
 impl Tunnels {
     pub(crate) fn new(fault: Planted) -> Tunnels {
         Tunnels {
-            by_id: BTreeMap::new(),
+            by_id: Numbered::new(),
             by_name: BTreeMap::new(),
-            by_ends: BTreeMap::new(),
+            by_ends: FxHashMap::default(),
+            ends_in_order: BTreeMap::new(),
             next_id: 1,
             fault,
         }
     }
 
     /// Adds a tunnel; a refused one changes nothing.
-    pub(crate) fn add(&mut self, now: Instant, mut spec: TunnelSpec) -> Result<&Tunnel, Refusal> {
+    pub(crate) fn add(&mut self, now: Instant, mut spec: TunnelSpec) -> Result<u32, Refusal> {
         check(&spec)?;
         let cannot = |what: String, remedy: &str| {
             Err(Refusal::new(
@@ -147,15 +189,16 @@ impl Tunnels {
                 "drop it first, or choose another name",
             );
         }
-        if let Some(other) = self.by_ends.get(&ends(&spec)) {
-            let other = &self.by_id[other].spec.name;
+        let other = self.by_ends.get(&ends(&spec));
+        if let Some(other) = other.and_then(|id| self.get(*id)) {
+            let other = other.name();
             return cannot(
                 format!("tunnel {other} has the same outer addresses and key"),
                 "tell them apart by an address or a GRE key",
             );
         }
         let id = match spec.id {
-            Some(id) if self.by_id.contains_key(&id) => {
+            Some(id) if self.by_id.contains(id) => {
                 return cannot(
                     format!("number {id} is taken"),
                     "choose another number, or leave it out",
@@ -178,20 +221,22 @@ impl Tunnels {
         spec.id = Some(id);
         self.by_name.insert(spec.name.clone(), id);
         self.by_ends.insert(ends(&spec), id);
+        self.ends_in_order.insert(ends(&spec), id);
         let tunnel = Tunnel {
             id,
             overhead: Overhead::default(),
             damaged: 0,
             pinger: Pinger::new(spec.ping_interval, now, id),
             membership: Membership::new(spec.igmp, self.fault),
-            groups: BTreeMap::new(),
+            groups: FxHashMap::default(),
             spec,
         };
-        Ok(self.by_id.entry(id).or_insert(tunnel))
+        self.by_id.insert(id, tunnel);
+        Ok(id)
     }
 
     fn free_id(&mut self) -> u32 {
-        while self.by_id.contains_key(&self.next_id) {
+        while self.by_id.contains(self.next_id) {
             self.next_id = self.next_id.wrapping_add(1);
         }
         self.next_id
@@ -199,9 +244,10 @@ impl Tunnels {
 
     /// Drops a tunnel.
     pub(crate) fn remove(&mut self, id: u32) -> Option<Tunnel> {
-        let tunnel = self.by_id.remove(&id)?;
+        let tunnel = self.by_id.remove(id)?;
         self.by_name.remove(tunnel.name());
         self.by_ends.remove(&ends(&tunnel.spec));
+        self.ends_in_order.remove(&ends(&tunnel.spec));
         Some(tunnel)
     }
 
@@ -218,19 +264,20 @@ impl Tunnels {
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Tunnel> {
-        self.by_id.get(&id)
+        self.by_id.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Tunnel> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(id)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Tunnel> + Clone {
-        self.by_id.values()
+        self.by_id.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Tunnel> {
-        self.by_id.values_mut()
+    /// The numbers of all, ascending.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.by_id.numbers().collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -253,7 +300,7 @@ impl Tunnels {
 
     /// The planted fault: the last two tunnels are taken for each other.
     fn mixed_up(&self, id: u32) -> u32 {
-        let mut last = self.by_id.keys().rev().copied();
+        let mut last = self.by_id.numbers().rev();
         match (last.next(), last.next()) {
             (Some(a), Some(b)) if id == a => b,
             (Some(a), Some(b)) if id == b => a,
@@ -264,7 +311,7 @@ impl Tunnels {
     /// Any tunnel with these outer ends, whatever its key: to blame a damaged packet on.
     pub(crate) fn any_between(&self, local: Ipv4Addr, remote: Ipv4Addr) -> Option<u32> {
         let range = Some((local, remote, None))..=Some((local, remote, Some(u32::MAX)));
-        self.by_ends.range(range).next().map(|(_, id)| *id)
+        self.ends_in_order.range(range).next().map(|(_, id)| *id)
     }
 
     /// The pseudo-tunnel onto the monitor's own link.

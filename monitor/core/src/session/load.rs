@@ -17,7 +17,9 @@ impl Session {
         trial
             .apply(now, &self.configuration())
             .and_then(|()| trial.apply(now, config))?;
-        self.apply(now, config)
+        let applied = self.apply(now, config);
+        self.follow_filter();
+        applied
     }
 
     pub(super) fn load_text(&mut self, now: Instant, toml: &str) -> Result<(), Refusal> {
@@ -75,7 +77,7 @@ impl Session {
         }
         for task in self
             .tasks
-            .values()
+            .iter()
             .filter(|t| !self.mvpns.contains_key(&t.spec.name))
         {
             let spec = task.spec.clone();

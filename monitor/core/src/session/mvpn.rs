@@ -121,12 +121,13 @@ impl Session {
             ));
         }
         let id = self.tunnels.find(tunnel)?;
-        if let Some(task) = self.tasks.get_mut(&run) {
+        if let Some(task) = self.tasks.get_mut(run) {
             match take_part {
                 true => task.put_back(id, now, &mut self.rng),
                 false => task.take_out(id, now),
             }
         }
+        self.reschedule_task(run);
         if let Some(mvpn) = self.mvpns.get_mut(name) {
             mvpn.taken_out.retain(|out| out != tunnel);
             mvpn.taken_out.extend((!take_part).then(|| tunnel.clone()));
@@ -148,7 +149,7 @@ impl Session {
 
     fn is_sending(&self, mvpn: &Mvpn) -> bool {
         mvpn.run
-            .and_then(|run| self.tasks.get(&run))
+            .and_then(|run| self.tasks.get(run))
             .is_some_and(|task| task.is_sending())
     }
 

@@ -61,8 +61,9 @@ impl Session {
     fn handle_outgoing(&mut self, stamp: Instant, seen: &Seen<'_>) {
         match seen.content {
             Ok(Meaning::Probe(probe)) if probe.session == self.options.session => {
-                if let Some(task) = self.tasks.get_mut(&probe.task) {
+                if let Some(task) = self.tasks.get_mut(probe.task) {
                     task.handle_sent(probe.tunnel, probe.seq, stamp);
+                    self.reschedule_task(probe.task);
                 }
             }
             Ok(Meaning::EchoRequest {
@@ -101,9 +102,7 @@ impl Session {
         let Some(tunnel) = self.tunnels.get_mut(id) else {
             return;
         };
-        if tunnel.membership.is_joined(seen.dst) {
-            tunnel.count_received(seen.dst, bytes);
-        }
+        tunnel.count_received(seen.dst, bytes);
         match &seen.content {
             Err(_) => {
                 tunnel.damaged += 1;
@@ -126,6 +125,7 @@ impl Session {
             Ok(Meaning::Query(query)) => {
                 tunnel.overhead.igmp_received.count(bytes);
                 tunnel.membership.handle_query(now, query, &mut self.rng);
+                self.reschedule_tunnel(id);
             }
             Ok(Meaning::Customer | Meaning::Foreign) if seen.dst.is_multicast() => {
                 self.handle_customer(stamp, id, seen, on_mdt, bytes);
@@ -145,7 +145,7 @@ impl Session {
     fn handle_probe(&mut self, stamp: Instant, receiver: u32, probe: ProbeHeader, group: Ipv4Addr) {
         let Some(task) = self
             .tasks
-            .get_mut(&probe.task)
+            .get_mut(probe.task)
             .filter(|t| t.spec.group == group)
         else {
             return;
@@ -184,8 +184,11 @@ impl Session {
             kind.count(bytes);
         }
         if self.options.fault.is(Fault::CustomerPacketsCounted) {
-            for task in self.tasks.values_mut().filter(|t| t.spec.group == seen.dst) {
-                task.mistake_for_probe(id, stamp);
+            for number in self.tasks.numbers().collect::<Vec<_>>() {
+                let task = self.tasks.get_mut(number);
+                if let Some(task) = task.filter(|t| t.spec.group == seen.dst) {
+                    task.mistake_for_probe(id, stamp);
+                }
             }
         }
         if self.options.fault.is(Fault::ProbeAsCustomer)

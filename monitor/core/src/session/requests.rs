@@ -31,6 +31,7 @@ impl Session {
             Ok(answer) => Outcome::Ok(answer),
             Err(refusal) => Outcome::Error(refusal),
         };
+        self.follow_filter();
         Reply {
             id: request.id,
             outcome,
@@ -143,7 +144,7 @@ impl Session {
             filter: self.filter.clone(),
             probe_port: self.options.probe_port,
             tunnels: self.tunnels.len() as u32,
-            tasks_running: self.tasks.values().filter(|t| !t.is_finished()).count() as u32,
+            tasks_running: self.tasks.iter().filter(|t| !t.is_finished()).count() as u32,
             planted_fault: self
                 .options
                 .fault
@@ -157,7 +158,9 @@ impl Session {
         now: Instant,
         spec: TunnelSpec,
     ) -> Result<TunnelStatus, Refusal> {
-        let tunnel = self.tunnels.add(now, spec)?;
+        let id = self.tunnels.add(now, spec)?;
+        self.reschedule_tunnel(id);
+        let tunnel = self.tunnels.get(id).ok_or_else(|| gone("tunnel", id))?;
         let (status, spec) = (tunnel.status(now, REPORT_INTERVAL), tunnel.spec.clone());
         self.record(now, Record::TunnelAdded { spec, at_ns: now });
         self.update_filter();
@@ -175,7 +178,8 @@ impl Session {
             ));
         }
         if let Some(mut tunnel) = self.tunnels.remove(id) {
-            tunnel.membership.leave_all(now);
+            self.reschedule_tunnel(id);
+            tunnel.leave_all(now);
             while let Some(leave) =
                 transmit_report(&mut tunnel, now, &mut self.rng, &mut self.transmit_errors)
             {
@@ -197,7 +201,7 @@ impl Session {
     fn user_of(&self, id: u32, name: &Name) -> Option<String> {
         let task = self
             .tasks
-            .values()
+            .iter()
             .find(|t| t.uses(id))
             .map(|t| format!("task {}", t.spec.name));
         let mvpn = self
@@ -295,19 +299,16 @@ impl Session {
     fn task_answer(&self, id: u32) -> Answered {
         let status = self
             .tasks
-            .get(&id)
+            .get(id)
             .map(|task| Answer::Task(Box::new(task.status())));
-        status.ok_or_else(|| {
-            Refusal::new(
-                ErrorCode::NotFound,
-                format!("run {id} is gone"),
-                "see task-list",
-            )
-        })
+        status.ok_or_else(|| gone("task", id))
     }
 
     fn task_list(&self) -> Answer {
-        let tasks = self.task_names.values().filter_map(|id| self.tasks.get(id));
+        let tasks = self
+            .task_names
+            .values()
+            .filter_map(|id| self.tasks.get(*id));
         Answer::Tasks {
             tasks: tasks.map(|task| task.status()).collect(),
         }
@@ -315,14 +316,14 @@ impl Session {
 
     fn task_stats(&self, name: &Name) -> Answered {
         let task = self.find_task(name)?;
-        let pairs = self.tasks.get(&task).map(|t| t.pairs()).unwrap_or_default();
+        let pairs = self.tasks.get(task).map(|t| t.pairs()).unwrap_or_default();
         Ok(Answer::Pairs { task, pairs })
     }
 
     fn results(&self, name: &Name, since: u64, limit: u32) -> Answered {
         let task = self
             .tasks
-            .get(&self.find_task(name)?)
+            .get(self.find_task(name)?)
             .ok_or_else(|| not_found("task", name))?;
         let rows = task.rows(since, limit.min(RESULTS_MAX) as usize);
         let status = task.status();
@@ -444,6 +445,14 @@ fn passive_stats(passive: &Passive) -> Answer {
         streams: passive.rows(),
         unlisted_packets: passive.unlisted(),
     }
+}
+
+fn gone(what: &str, number: u32) -> Refusal {
+    Refusal::new(
+        ErrorCode::NotFound,
+        format!("{what} number {number} is gone"),
+        format!("see {what}-list"),
+    )
 }
 
 fn not_found(what: &str, name: &Name) -> Refusal {

@@ -1,6 +1,6 @@
 //! The task manager: starting and stopping runs, and keeping their groups joined.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 
 use super::{Ending, Session};
@@ -15,7 +15,7 @@ use crate::time::{Instant, NS_PER_S, Rate, Span};
 use crate::tunnel::check_sources;
 
 /// Runs that are not finished, at most.
-const RUNS_MAX: usize = 256;
+const RUNS_MAX: usize = 2_048;
 /// Finished runs kept for their results.
 const FINISHED_KEPT: usize = 32;
 /// Fastest sender.
@@ -81,7 +81,7 @@ impl Session {
                 "use mvpn-start, or choose another name",
             );
         }
-        match self.task_names.get(name).and_then(|id| self.tasks.get(id)) {
+        match self.task_names.get(name).and_then(|id| self.tasks.get(*id)) {
             Some(run) if !run.is_finished() => exists(
                 "it is not finished",
                 "stop it first, or choose another name",
@@ -109,6 +109,7 @@ impl Session {
         self.forget_if_finished(before);
         self.record(now, Record::TaskStarted(Box::new(task.status())));
         self.tasks.insert(id, task);
+        self.reschedule_task(id);
         self.task_changed(now, id);
         Ok(id)
     }
@@ -147,7 +148,7 @@ impl Session {
             ));
         }
         check_memory(spec, pairs)?;
-        if self.tasks.values().filter(|t| !t.is_finished()).count() >= RUNS_MAX {
+        if self.tasks.iter().filter(|t| !t.is_finished()).count() >= RUNS_MAX {
             let message = format!("cannot start task {}: {RUNS_MAX} are running", spec.name);
             return Err(Refusal::new(ErrorCode::Limit, message, "stop one first"));
         }
@@ -203,8 +204,9 @@ impl Session {
 
     /// Ends a run's sending; the rest follows by itself.
     pub(super) fn stop_run(&mut self, now: Instant, id: u32) {
-        if let Some(task) = self.tasks.get_mut(&id).filter(|t| t.is_sending()) {
+        if let Some(task) = self.tasks.get_mut(id).filter(|t| t.is_sending()) {
             task.stop(now);
+            self.reschedule_task(id);
             self.task_changed(now, id);
         }
     }
@@ -212,7 +214,7 @@ impl Session {
     /// Forgets a finished task.
     pub(super) fn task_drop(&mut self, name: &Name) -> Result<(), Refusal> {
         let id = self.find_task(name)?;
-        if self.tasks.get(&id).is_some_and(|task| !task.is_finished()) {
+        if self.tasks.get(id).is_some_and(|task| !task.is_finished()) {
             let message = format!("cannot drop task {name}: it is not finished");
             return Err(Refusal::new(
                 ErrorCode::State,
@@ -221,13 +223,13 @@ impl Session {
             ));
         }
         self.task_names.remove(name);
-        self.tasks.remove(&id);
+        self.forget(id);
         Ok(())
     }
 
     /// A run's state or members changed: joins follow, and subscribers are told.
     pub(super) fn task_changed(&mut self, now: Instant, id: u32) {
-        let Some(task) = self.tasks.get(&id) else {
+        let Some(task) = self.tasks.get(id) else {
             return;
         };
         let (name, group) = (task.spec.name.clone(), task.spec.group);
@@ -240,7 +242,7 @@ impl Session {
 
     pub(super) fn task_finished(&mut self, now: Instant, id: u32) {
         self.task_changed(now, id);
-        let Some(task) = self.tasks.get(&id) else {
+        let Some(task) = self.tasks.get(id) else {
             return;
         };
         let (name, status) = (task.spec.name.clone(), task.status());
@@ -249,29 +251,34 @@ impl Session {
             mvpn.run = None;
         }
         if self.task_names.get(&name) != Some(&id) {
-            self.tasks.remove(&id);
+            self.forget(id);
         }
         self.forget_oldest_finished();
     }
 
     fn forget_if_finished(&mut self, id: Option<u32>) {
-        if let Some(id) = id.filter(|id| self.tasks.get(id).is_some_and(Task::is_finished)) {
-            self.tasks.remove(&id);
+        if let Some(id) = id.filter(|id| self.tasks.get(*id).is_some_and(Task::is_finished)) {
+            self.forget(id);
         }
+    }
+
+    fn forget(&mut self, id: u32) {
+        self.tasks.remove(id);
+        self.reschedule_task(id);
     }
 
     fn forget_oldest_finished(&mut self) {
         let finished: Vec<u32> = self
             .tasks
             .iter()
-            .filter(|(_, t)| t.is_finished())
-            .map(|(id, _)| *id)
+            .filter(|t| t.is_finished())
+            .map(|t| t.id)
             .collect();
         for id in finished
             .iter()
             .take(finished.len().saturating_sub(FINISHED_KEPT))
         {
-            self.tasks.remove(id);
+            self.forget(*id);
             self.task_names.retain(|_, latest| latest != id);
         }
     }
@@ -299,10 +306,11 @@ pub(super) fn check_group(group: Ipv4Addr) -> Result<(), Refusal> {
 }
 
 fn pairs(spec: &TaskSpec) -> usize {
+    let receivers: HashSet<&Name> = spec.receivers.iter().collect();
     let selves = spec
         .senders
         .iter()
-        .filter(|sender| spec.receivers.contains(sender))
+        .filter(|sender| receivers.contains(sender))
         .count();
     spec.senders.len() * spec.receivers.len() - selves
 }

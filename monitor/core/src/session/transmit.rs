@@ -8,7 +8,7 @@ use crate::packet::{
     ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_probe, build_report,
     destination, report_destination,
 };
-use crate::task::Due;
+use crate::task::Probe;
 use crate::time::Instant;
 use crate::tunnel::Tunnel;
 
@@ -64,56 +64,71 @@ impl Session {
     }
 
     fn poll_report(&mut self, now: Instant) -> Option<Transmit> {
-        let rng = &mut self.rng;
-        self.tunnels
-            .iter_mut()
-            .find_map(|tunnel| transmit_report(tunnel, now, rng, &mut self.transmit_errors))
-    }
-
-    fn poll_ping(&mut self, now: Instant) -> Option<Transmit> {
-        let session = self.options.session;
-        self.tunnels.iter_mut().find_map(|tunnel| {
-            let seq = tunnel.pinger.poll(now)?;
-            let Ok(bytes) = build_ping(&tunnel.spec, tunnel.id, session, seq) else {
-                self.transmit_errors += 1;
-                tunnel.pinger.handle_unsent(seq);
-                return None;
-            };
-            tunnel.overhead.pings_sent.count(bytes.len());
-            let destination = destination(&tunnel.spec, tunnel.spec.inner_remote);
-            Some(Transmit {
-                bytes,
-                destination,
-                purpose: Purpose::Ping {
-                    tunnel: tunnel.id,
-                    seq,
-                },
-            })
-        })
-    }
-
-    fn poll_probe(&mut self, now: Instant) -> Option<Transmit> {
-        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
-            while let Some(due) = self.next_due(id, now) {
-                if let Some(transmit) = self.transmit_probe(id, due, now) {
-                    return Some(transmit);
-                }
-                self.handle_transmit_failed(Purpose::Probe {
-                    task: id,
-                    sender: due.tunnel,
-                    seq: due.seq,
-                });
+        while let Some(id) = self.agenda.reports.poll(now) {
+            let (rng, errors) = (&mut self.rng, &mut self.transmit_errors);
+            let tunnel = self.tunnels.get_mut(id);
+            let report = tunnel.and_then(|t| transmit_report(t, now, rng, errors));
+            self.reschedule_tunnel(id);
+            if report.is_some() {
+                return report;
             }
         }
         None
     }
 
-    fn next_due(&mut self, id: u32, now: Instant) -> Option<Due> {
-        self.tasks.get_mut(&id)?.poll_probe(now, &mut self.rng)
+    fn poll_ping(&mut self, now: Instant) -> Option<Transmit> {
+        while let Some(id) = self.agenda.pings.poll(now) {
+            let ping = self.transmit_ping(id, now);
+            self.reschedule_tunnel(id);
+            if ping.is_some() {
+                return ping;
+            }
+        }
+        None
     }
 
-    fn transmit_probe(&mut self, id: u32, due: Due, now: Instant) -> Option<Transmit> {
-        let spec = &self.tasks.get(&id)?.spec;
+    fn transmit_ping(&mut self, id: u32, now: Instant) -> Option<Transmit> {
+        let tunnel = self.tunnels.get_mut(id)?;
+        let seq = tunnel.pinger.poll(now)?;
+        let Ok(bytes) = build_ping(&tunnel.spec, id, self.options.session, seq) else {
+            self.transmit_errors += 1;
+            tunnel.pinger.handle_unsent(seq);
+            return None;
+        };
+        tunnel.overhead.pings_sent.count(bytes.len());
+        let destination = destination(&tunnel.spec, tunnel.spec.inner_remote);
+        Some(Transmit {
+            bytes,
+            destination,
+            purpose: Purpose::Ping { tunnel: id, seq },
+        })
+    }
+
+    fn poll_probe(&mut self, now: Instant) -> Option<Transmit> {
+        while let Some(id) = self.agenda.probes.poll(now) {
+            // Nobody who sends waits for the grid on which the others' probes are decided.
+            self.advance_task(now, id);
+            let task = self.tasks.get_mut(id);
+            let due = task.and_then(|t| t.poll_probe(now, &mut self.rng));
+            self.reschedule_task(id);
+            let Some(due) = due else {
+                continue;
+            };
+            let transmit = self.transmit_probe(id, due, now);
+            if transmit.is_some() {
+                return transmit;
+            }
+            self.handle_transmit_failed(Purpose::Probe {
+                task: id,
+                sender: due.tunnel,
+                seq: due.seq,
+            });
+        }
+        None
+    }
+
+    fn transmit_probe(&mut self, id: u32, due: Probe, now: Instant) -> Option<Transmit> {
+        let spec = &self.tasks.get(id)?.spec;
         let tunnel = self.tunnels.get_mut(due.tunnel)?;
         let shape = ProbeShape {
             group: spec.group,

@@ -100,6 +100,7 @@ impl Session {
         let Some(mut view) = self.mvpns.get_mut(name).and_then(|mvpn| mvpn.view.take()) else {
             return;
         };
+        self.reschedule_view(name);
         view.stop(now);
         self.take_changes(now, &mut view);
         let watched: Vec<(u32, Ipv4Addr)> = self
@@ -160,24 +161,9 @@ impl Session {
         true
     }
 
-    /// When a watched record may have to end.
-    pub(super) fn watches_due(&self) -> Option<Instant> {
-        let views = self.mvpns.values().filter_map(|mvpn| mvpn.view.as_ref());
-        views.filter_map(View::next_deadline).min()
-    }
-
     /// Ends what was not repeated in time.
     pub(super) fn advance_watches(&mut self, now: Instant) {
-        let due: Vec<Name> = self
-            .mvpns
-            .iter()
-            .filter(|(_, mvpn)| {
-                let deadline = mvpn.view.as_ref().and_then(View::next_deadline);
-                deadline.is_some_and(|at| at <= now)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in due {
+        while let Some(name) = self.agenda.views.poll(now) {
             self.with_view(now, &name, |view| view.handle_timeout(now));
         }
     }
@@ -256,6 +242,7 @@ impl Session {
         if let Some(mvpn) = self.mvpns.get_mut(name) {
             mvpn.view = Some(view);
         }
+        self.reschedule_view(name);
     }
 
     fn take_changes(&mut self, now: Instant, view: &mut View) {

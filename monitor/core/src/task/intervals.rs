@@ -4,10 +4,10 @@
 //! `epoch + k * length` and ends just before the next. It is closed when no probe sent in it
 //! can still be undecided.
 
-use super::{Member, Presence, ROWS_KEPT_MIN, Task};
+use super::{Presence, ROWS_KEPT_MIN, Task};
 use crate::correction::{RoundTrips, correct};
 use crate::fault::Fault;
-use crate::ledger::{Summary, received};
+use crate::ledger::{Pair, Summary, received};
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::probe::Sent;
 use crate::report::{Fate, IntervalRow, PairResult, ProbeRecord, TaskState};
@@ -62,16 +62,15 @@ impl Task {
     /// Members that leave or enter have done so when their time has come.
     fn settle_members(&mut self, now: Instant, out: &mut Vec<Output>) {
         let mut changed = false;
-        for member in self.members.values_mut() {
-            let (until, then) = match member.presence {
-                Presence::Leaving(until) => (until, Presence::Out),
-                Presence::Entering(until) => (until, Presence::In),
+        while let Some(index) = self.changes.poll(now) {
+            self.changes.set(&index, None);
+            let member = &mut self.members[index];
+            member.presence = match member.presence {
+                Presence::Leaving(_) => Presence::Out,
+                Presence::Entering(_) => Presence::In,
                 Presence::In | Presence::Out => continue,
             };
-            if until <= now {
-                member.presence = then;
-                changed = true;
-            }
+            changed = true;
         }
         if changed {
             self.find_targets();
@@ -81,36 +80,35 @@ impl Task {
 
     /// Decides every probe whose time is over.
     fn decide(&mut self, now: Instant, out: &mut Vec<Output>) {
-        let senders: Vec<u32> = self.members.keys().copied().collect();
-        for sender in senders {
-            while let Some(probe) = self.next_decided(sender, now) {
+        while let Some(index) = self.decisions.poll(now) {
+            while let Some(probe) = self.next_decided(index, now) {
                 if !probe.unsent {
-                    self.account(sender, &probe, out);
+                    self.account(index, &probe, out);
                 }
             }
+            self.await_decision(index);
         }
     }
 
-    fn next_decided(&mut self, sender: u32, now: Instant) -> Option<Sent> {
+    fn next_decided(&mut self, index: usize, now: Instant) -> Option<Sent> {
         let patience = self.patience;
-        self.members
-            .get_mut(&sender)?
-            .flow
-            .poll_decided(now, patience)
+        self.members[index].flow.poll_decided(now, patience)
     }
 
-    fn account(&mut self, sender: u32, probe: &Sent, out: &mut Vec<Output>) {
-        for (receiver, arrival) in probe.receivers.iter().zip(&probe.arrivals) {
-            let interval = (!probe.warmup).then(|| {
-                let by_time = self.interval_of(probe.sent);
-                self.ledger
-                    .count((sender, *receiver), by_time, probe, arrival)
-            });
-            let received_ns = received(arrival, self.fault);
+    fn account(&mut self, index: usize, probe: &Sent, out: &mut Vec<Output>) {
+        let member = &self.members[index];
+        let (sender, Some(from)) = (member.tunnel, member.sends_as) else {
+            return;
+        };
+        let interval = (!probe.warmup).then(|| self.interval_of(probe.sent));
+        for (place, arrival) in probe.arrivals() {
+            let interval =
+                interval.map(|by_time| self.ledger.count((from, place), by_time, probe, &arrival));
+            let received_ns = received(&arrival, self.fault);
             out.push(Output::Probe(ProbeRecord {
                 task: self.id,
                 sender,
-                receiver: *receiver,
+                receiver: self.numbers[self.receivers[place]],
                 seq: probe.seq as u32,
                 sent_ns: probe.sent,
                 received_ns,
@@ -165,7 +163,7 @@ impl Task {
 
     /// When everything is decided after sending has ended; `None` while it is not.
     pub(super) fn settled_at(&self) -> Option<Instant> {
-        let decided = self.members.values().all(|m| m.flow.is_decided());
+        let decided = self.decisions.first().is_none();
         self.stopped
             .filter(|_| decided)
             .map(|stopped| stopped + self.settling_time())
@@ -184,20 +182,18 @@ impl Task {
         let end = self.stopped.map_or(self.edge(interval + 1), |stopped| {
             self.edge(interval + 1).min(stopped)
         });
-        for (tunnel, total) in self
-            .members
-            .keys()
-            .map(|id| (*id, around.round_trips(*id, start, end)))
-        {
-            self.round_trips.entry(tunnel).or_default().add(total);
+        let trips: Vec<RoundTrips> = self
+            .numbers
+            .iter()
+            .map(|tunnel| around.round_trips(*tunnel, start, end))
+            .collect();
+        for (member, trips) in self.members.iter_mut().zip(&trips) {
+            member.round_trips.add(*trips);
         }
         let capture_drops = around.capture_drops_since(start);
         let mut rows = Vec::new();
-        for ((sender, receiver), summary) in self.ledger.close(interval) {
-            let trips = [sender, receiver].map(|tunnel| around.round_trips(tunnel, start, end));
-            let Some(pair) = self.pair_result(sender, receiver, &summary, &trips) else {
-                continue;
-            };
+        for (pair, summary) in self.ledger.close(interval) {
+            let pair = self.pair_result(pair, &summary, |member| trips[member]);
             let task_name = self.spec.name.clone();
             let row = self.next_row;
             self.next_row += 1;
@@ -238,25 +234,26 @@ impl Task {
         out.push(Output::Finished);
     }
 
+    /// What a pair's account comes to, with the round trips of both members' tunnels.
     fn pair_result(
         &self,
-        sender: u32,
-        receiver: u32,
+        (from, to): Pair,
         summary: &Summary,
-        trips: &[RoundTrips; 2],
-    ) -> Option<PairResult> {
-        let name = |id| self.members.get(&id).map(|m: &Member| m.name.clone());
+        trips: impl Fn(usize) -> RoundTrips,
+    ) -> PairResult {
+        let (from, to) = (self.senders[from], self.receivers[to]);
+        let (sender, receiver) = (&self.members[from], &self.members[to]);
         let Summary {
             counts,
             delay,
             ipdv,
             pdv,
         } = *summary;
-        Some(PairResult {
-            sender,
-            sender_name: name(sender)?,
-            receiver,
-            receiver_name: name(receiver)?,
+        PairResult {
+            sender: sender.tunnel,
+            sender_name: sender.name.clone(),
+            receiver: receiver.tunnel,
+            receiver_name: receiver.name.clone(),
             counts,
             loss: (counts.sent > 0).then(|| counts.lost as f64 / counts.sent as f64),
             delay,
@@ -265,24 +262,17 @@ impl Task {
             corrected: correct(
                 &counts,
                 delay.map(|d| d.mean_ns),
-                &trips[0],
-                &trips[1],
+                &trips(from),
+                &trips(to),
                 self.fault,
             ),
-        })
+        }
     }
 
     /// The pair matrix over all closed and open intervals so far, corrected by the closed ones' pings.
     pub(crate) fn pairs(&self) -> Vec<PairResult> {
-        let trips = |id| self.round_trips.get(&id).copied().unwrap_or_default();
-        let result = |((sender, receiver), summary)| {
-            self.pair_result(
-                sender,
-                receiver,
-                &summary,
-                &[trips(sender), trips(receiver)],
-            )
-        };
-        self.ledger.totals().filter_map(result).collect()
+        let trips = |member: usize| self.members[member].round_trips;
+        let result = |(pair, summary)| self.pair_result(pair, &summary, trips);
+        self.ledger.totals().map(result).collect()
     }
 }
