@@ -43,6 +43,7 @@ mod schedule;
 pub mod session;
 pub mod spec;
 mod task;
+mod template;
 pub mod time;
 mod tunnel;
 pub mod view;

@@ -45,6 +45,7 @@ use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::report::{Overhead, Record};
 use crate::spec::{MvpnSpec, PROBE_PORT};
 use crate::task::{Output, Surroundings, Task};
+use crate::template::Templates;
 use crate::time::{Instant, Span};
 use crate::tunnel::Tunnels;
 use crate::view::View;
@@ -149,6 +150,7 @@ pub struct Session {
     record_drops: u64,
     /// Packets to send before anything else.
     waiting: VecDeque<Transmit>,
+    templates: Templates,
     records: VecDeque<Record>,
     events: VecDeque<Event>,
     filter: String,
@@ -196,6 +198,7 @@ impl Session {
             transmit_errors: 0,
             record_drops: 0,
             waiting: VecDeque::new(),
+            templates: Templates::default(),
             records: VecDeque::new(),
             events: VecDeque::new(),
             filter: String::new(),
@@ -333,7 +336,10 @@ impl Session {
                 }
             }
             Output::Changed => self.task_changed(now, id),
-            Output::Finished => self.task_finished(now, id),
+            Output::Finished => {
+                self.templates.forget(id);
+                self.task_finished(now, id);
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use vmscope_wire::{
-    Addressing, Content, GroupRecord, IgmpRepr, Inner, Outer, ProbeRepr, RecordType, decapsulate,
-    encapsulate,
+    Addressing, Content, GroupRecord, IgmpRepr, Inner, Outer, ProbeRepr, ProbeTemplate, RecordType,
+    decapsulate, encapsulate,
 };
 
 const INNER: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
@@ -30,7 +30,7 @@ fn probe(sequence: u32, payload_len: usize) -> Inner<'static> {
         task: 2,
         tunnel: 3,
         sequence,
-        sent_ns: 5,
+        sent_ns: 0,
     };
     let ip = Addressing::new(INNER, GROUP);
     Inner::Probe {
@@ -57,6 +57,19 @@ fn probes(c: &mut Criterion) {
                     &probe(sequence, payload_len),
                     black_box(&mut buffer),
                 )
+            });
+        });
+        group.bench_function(BenchmarkId::new("from a template", payload_len), |b| {
+            let mut packet =
+                vec![0; encapsulate(&outer, &probe(0, payload_len), &mut buffer).expect("room")];
+            packet.copy_from_slice(&buffer[..packet.len()]);
+            let template = ProbeTemplate::new(&packet, payload_len).expect("a blank probe");
+            let mut copy = packet.clone();
+            let mut sequence = 0;
+            b.iter(|| {
+                sequence += 1;
+                copy.copy_from_slice(&packet);
+                template.fill(black_box(&mut copy), false, sequence, 5)
             });
         });
         let length = encapsulate(&outer, &probe(1, payload_len), &mut buffer).expect("room");

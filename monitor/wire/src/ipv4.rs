@@ -44,6 +44,7 @@ const IHL: Field = field("header length", 0);
 const TOTAL_LENGTH: Field = field("total length", 2);
 const FRAGMENT_OFFSET: Field = field("fragment offset", 6);
 const CHECKSUM: Field = field("header checksum", 10);
+const IDENTIFICATION: usize = 4;
 const OPTIONS: usize = 20;
 
 const DONT_FRAGMENT: u16 = 0x4000;
@@ -103,7 +104,7 @@ impl<'a> Packet<'a> {
     /// Identification, which fragments of one packet share.
     #[must_use]
     pub fn identification(&self) -> u16 {
-        u16_at(self.bytes, 4)
+        u16_at(self.bytes, IDENTIFICATION)
     }
 
     /// The DF bit.
@@ -200,6 +201,24 @@ impl<'a> Packet<'a> {
     fn flags(&self) -> u16 {
         u16_at(self.bytes, FRAGMENT_OFFSET.offset)
     }
+}
+
+/// Gives the packet in `bytes` another identification; its checksum is brought up to date (RFC 1624 section 3).
+pub fn identify(bytes: &mut [u8], identification: u16) -> Result<()> {
+    HEADER.needs(HEADER_LEN, bytes)?;
+    let (old, checksum) = (
+        u16_at(bytes, IDENTIFICATION),
+        u16_at(bytes, CHECKSUM.offset),
+    );
+    let sum = u32::from(!checksum) + u32::from(!old) + u32::from(identification);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    put_u16(bytes, IDENTIFICATION, identification);
+    put_u16(
+        bytes,
+        CHECKSUM.offset,
+        !((sum & 0xffff) + (sum >> 16)) as u16,
+    );
+    Ok(())
 }
 
 /// Checks everything but the payload's presence; returns the total length.

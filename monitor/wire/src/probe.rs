@@ -23,6 +23,13 @@ pub const HEADER_LEN: usize = 32;
 
 const VERSION: u8 = 1;
 const WARM_UP: u8 = 0x01;
+pub(crate) const FLAGS_AT: usize = 5;
+pub(crate) const SEQUENCE_AT: usize = 20;
+pub(crate) const SENT_AT: usize = 24;
+
+pub(crate) const fn flags(warm_up: bool) -> u8 {
+    if warm_up { WARM_UP } else { 0 }
+}
 
 const fn field(name: &'static str, offset: usize) -> Field {
     Field {
@@ -59,13 +66,13 @@ impl<'a> Packet<'a> {
     /// Flags; bit 0 is warm-up, the others are reserved and ignored.
     #[must_use]
     pub fn flags(&self) -> u8 {
-        self.bytes[5]
+        self.bytes[FLAGS_AT]
     }
 
     /// Sequence number.
     #[must_use]
     pub fn sequence(&self) -> u32 {
-        u32_at(self.bytes, 20)
+        u32_at(self.bytes, SEQUENCE_AT)
     }
 
     /// The whole payload, header and padding.
@@ -102,7 +109,7 @@ impl Repr {
             task: u32_at(packet.bytes, 12),
             tunnel: u32_at(packet.bytes, 16),
             sequence: packet.sequence(),
-            sent_ns: u64_at(packet.bytes, 24),
+            sent_ns: u64_at(packet.bytes, SENT_AT),
         }
     }
 
@@ -118,13 +125,13 @@ impl Repr {
         let (header, padding) = payload.split_at_mut(HEADER_LEN);
         put_u32(header, 0, MAGIC);
         header[4] = VERSION;
-        header[5] = if self.warm_up { WARM_UP } else { 0 };
+        header[FLAGS_AT] = flags(self.warm_up);
         put_u16(header, 6, HEADER_LEN as u16);
         put_u32(header, 8, self.session);
         put_u32(header, 12, self.task);
         put_u32(header, 16, self.tunnel);
-        put_u32(header, 20, self.sequence);
-        put_u64(header, 24, self.sent_ns);
+        put_u32(header, SEQUENCE_AT, self.sequence);
+        put_u64(header, SENT_AT, self.sent_ns);
         padding.fill(0);
         Ok(())
     }

@@ -21,7 +21,8 @@ const fn field(name: &'static str, offset: usize) -> Field {
 
 const HEADER: Field = field("header", 0);
 const LENGTH: Field = field("length", 4);
-const CHECKSUM: Field = field("checksum", 6);
+pub(crate) const CHECKSUM_AT: usize = 6;
+const CHECKSUM: Field = field("checksum", CHECKSUM_AT);
 
 /// A view of a UDP datagram. Bytes behind its length are not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,7 @@ fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, length: u16) -> Sum {
 }
 
 /// Zero stands for "no checksum", so a computed zero is sent as its equal, all ones.
-fn on_the_wire(checksum: u16) -> u16 {
+pub(crate) fn on_the_wire(checksum: u16) -> u16 {
     if checksum == 0 { 0xffff } else { checksum }
 }
 

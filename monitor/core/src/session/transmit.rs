@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::Session;
 use crate::fault::Fault;
 use crate::packet::{
-    ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_probe, build_report,
-    destination, report_destination,
+    ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_report, destination,
+    report_destination,
 };
 use crate::task::Probe;
 use crate::time::Instant;
@@ -61,6 +61,11 @@ impl Session {
             .or_else(|| self.poll_report(now))
             .or_else(|| self.poll_ping(now))
             .or_else(|| self.poll_probe(now))
+    }
+
+    /// Takes the memory of a packet back that was sent: the next one is written there. Nobody needs to.
+    pub fn take_back(&mut self, bytes: Vec<u8>) {
+        self.templates.take_back(bytes);
     }
 
     fn poll_report(&mut self, now: Instant) -> Option<Transmit> {
@@ -144,7 +149,7 @@ impl Session {
             warmup: due.warmup,
             sent: now,
         };
-        let bytes = build_probe(&tunnel.spec, &shape, &header).ok()?;
+        let bytes = self.templates.write(&tunnel.spec, &shape, &header).ok()?;
         let destination = destination(&tunnel.spec, spec.group);
         tunnel.overhead.probes_sent.count(bytes.len());
         tunnel.count_sent(spec.group, bytes.len());

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use vmscope_wire::{
-    Content, EchoPacket, EchoRepr, EtherType, EthernetPacket, EthernetRepr, GrePacket, GreRepr,
-    IcmpPacket, IcmpRepr, IgmpPacket, IgmpRepr, Inner, Ipv4Packet, Ipv4Repr, MacAddress,
-    MdtJoinPacket, PimPacket, PimRepr, ProbePacket, ProbeRepr, RtpPacket, RtpRepr, UdpPacket,
-    UdpRepr, decapsulate, mdt_join as join,
+    Addressing, Content, EchoPacket, EchoRepr, EtherType, EthernetPacket, EthernetRepr, GrePacket,
+    GreRepr, IcmpPacket, IcmpRepr, IgmpPacket, IgmpRepr, Inner, Ipv4Packet, Ipv4Repr, MacAddress,
+    MdtJoinPacket, Outer, PimPacket, PimRepr, ProbePacket, ProbeRepr, ProbeTemplate, RtpPacket,
+    RtpRepr, UdpPacket, UdpRepr, decapsulate, mdt_join as join,
 };
 
 use crate::pim::{mdt_join, pim};
@@ -18,6 +18,39 @@ fn with_payload<H: std::fmt::Debug, S: Strategy<Value = H>>(
 }
 
 proptest! {
+    /// RFC 1624 section 3: brought up to date, a checksum is as if it had been computed anew.
+    #[test]
+    fn a_probe_from_a_template_is_the_probe_itself((outer, probe, bytes) in tunnelled_probe()) {
+        let outer = Outer { has_checksum: false, ..outer };
+        let Content::Probe { udp, .. } = decapsulate(&bytes)?.content()? else {
+            return Err(TestCaseError::fail("not a probe"));
+        };
+        let ipv4 = Ipv4Repr::parse(&decapsulate(&bytes)?.inner)?;
+        let inner = |probe| {
+            let ip = Addressing { ttl: ipv4.ttl, tos: ipv4.tos, identification: ipv4.identification, ..Addressing::new(ipv4.src, ipv4.dst) };
+            Inner::Probe { ip, src_port: udp.src_port, dst_port: udp.dst_port, probe, payload_len: udp.payload_len }
+        };
+        let blank = ProbeRepr { warm_up: false, sequence: 0, sent_ns: 0, ..probe };
+        let mut packet = in_tunnel(&outer, &inner(blank));
+        let template = ProbeTemplate::new(&packet, udp.payload_len)?;
+        for (sequence, sent_ns) in [(1, u64::MAX), (u32::MAX, 0), (probe.sequence, probe.sent_ns)] {
+            template.fill(&mut packet, probe.warm_up, sequence, sent_ns)?;
+            let whole = ProbeRepr { sequence, sent_ns, ..probe };
+            prop_assert_eq!(&packet, &in_tunnel(&outer, &inner(whole)));
+        }
+        prop_assert!(template.fill(&mut packet[1..], false, 0, 0).is_err());
+        let used = in_tunnel(&outer, &inner(ProbeRepr { sequence: 7, ..blank }));
+        prop_assert!(ProbeTemplate::new(&used, udp.payload_len).is_err());
+    }
+
+    #[test]
+    fn another_identification_is_as_if_written_so((repr, payload) in with_payload(ipv4), identification: u16) {
+        let mut bytes = written(repr.buffer_len(), |b| repr.emit(b, copy_of(&payload)));
+        vmscope_wire::ipv4::identify(&mut bytes, identification)?;
+        let again = Ipv4Repr { identification, ..repr };
+        prop_assert_eq!(bytes, written(again.buffer_len(), |b| again.emit(b, copy_of(&payload))));
+    }
+
     #[test]
     fn ipv4_header((repr, payload) in with_payload(ipv4)) {
         let bytes = written(repr.buffer_len(), |b| repr.emit(b, copy_of(&payload)));
