@@ -336,6 +336,9 @@ pub struct Status {
     pub capture_received: u64,
     /// Packets the capture dropped for want of room: results of that time are doubtful.
     pub capture_drops: u64,
+    /// How packets are sent, in the driver's words; absent if it said nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub transmit: String,
     /// Packets that could not be sent.
     pub transmit_errors: u64,
     /// Log records dropped because they were not taken in time.

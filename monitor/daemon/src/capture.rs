@@ -17,6 +17,10 @@ const RING_BYTES: i32 = 16 << 20;
 const LINK_BYTES_MAX: u32 = 22;
 /// Longest frame captured: checksums are verified, so all of it is needed.
 const SNAP_BYTES_MAX: u32 = 9_216;
+/// Frames that the ring has room for, at least: libpcap gives each two kibibytes where the MTU is an Ethernet's.
+pub const RING_FRAMES: u64 = RING_BYTES as u64 / 2_048;
+/// Frames read at once before the filter is there.
+const DRAINED_AT_ONCE: usize = 1_024;
 /// A filter that nothing passes.
 const NOTHING: &str = "less 1";
 /// Bytes of an Ethernet header.
@@ -39,16 +43,6 @@ pub struct Captured<'a> {
     pub datagram: &'a [u8],
     /// Whether we sent it.
     pub direction: Direction,
-}
-
-/// What comes next from the capture.
-pub enum Next<'a> {
-    /// An IPv4 datagram.
-    Datagram(Captured<'a>),
-    /// A frame that holds none.
-    Other,
-    /// Nothing waits.
-    Empty,
 }
 
 /// Counters of the capture since it began.
@@ -110,7 +104,7 @@ impl Capture {
         };
         capture.set_filter(NOTHING)?;
         // What came before the filter was there is nobody's business.
-        while !matches!(capture.poll_next()?, Next::Empty) {}
+        while capture.read(DRAINED_AT_ONCE, |_| {})? > 0 {}
         Ok(capture)
     }
 
@@ -166,31 +160,31 @@ impl Capture {
         }
     }
 
-    /// What comes next; never waits.
-    pub fn poll_next(&mut self) -> Result<Next<'_>, StartError> {
+    /// Hands at most `most` frames' datagrams to `take`, in the order in which they came, as they lie in the ring; how many
+    /// frames there were. Fewer than `most`: then nothing waits any more. Never waits itself.
+    pub fn read(
+        &mut self,
+        most: usize,
+        mut take: impl FnMut(Captured<'_>),
+    ) -> Result<usize, StartError> {
         let mac = self.mac;
-        match self.pcap.next_packet() {
-            Ok(packet) => {
-                // With nanosecond precision, libpcap keeps nanoseconds in the field for microseconds.
-                let stamp = packet.header.ts;
-                let stamp_ns = stamp.tv_sec * 1_000_000_000 + stamp.tv_usec;
-                Ok(
-                    datagram_of(packet.data, mac).map_or(Next::Other, |(direction, datagram)| {
-                        Next::Datagram(Captured {
-                            stamp_ns,
-                            datagram,
-                            direction,
-                        })
-                    }),
-                )
+        let read = self.pcap.dispatch(Some(most), |packet| {
+            // With nanosecond precision, libpcap keeps nanoseconds in the field for microseconds.
+            let stamp = packet.header.ts;
+            let stamp_ns = stamp.tv_sec * 1_000_000_000 + stamp.tv_usec;
+            if let Some((direction, datagram)) = datagram_of(packet.data, mac) {
+                take(Captured {
+                    stamp_ns,
+                    datagram,
+                    direction,
+                });
             }
-            Err(PcapError::TimeoutExpired | PcapError::NoMorePackets) => Ok(Next::Empty),
-            Err(source) => Err(StartError::Capture {
-                attempted: "read packets",
-                interface: self.interface.clone(),
-                source,
-            }),
-        }
+        });
+        read.map_err(|source| StartError::Capture {
+            attempted: "read packets",
+            interface: self.interface.clone(),
+            source,
+        })
     }
 
     /// Counters, up to date.

@@ -12,26 +12,23 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::time::TimeSpec;
 use vmscope_core::alarm::Notice;
 use vmscope_core::control::{Answer, Operation, Outcome, Reply, Request};
-use vmscope_core::session::{CaptureStatus, Session};
+use vmscope_core::session::{CaptureStatus, Session, Transmit};
 use vmscope_core::time::{Instant, Span};
 use vmscope_store::{Counters, Level};
 
 use crate::alarm::Notifier;
-use crate::capture::{Capture, CaptureCounters, Next};
+use crate::capture::{Capture, CaptureCounters, RING_FRAMES};
 use crate::clock::{self, Placed, StampClock, StepWatch};
 use crate::error::StartError;
 use crate::journal::Journal;
 use crate::mailbox::{Inbox, Message};
-use crate::transmit::Transmitter;
+use crate::rhythm::Rhythm;
+use crate::transmit::{self, Transmitter};
 
-/// Packets read before anything else gets its turn.
-const PACKETS_AT_ONCE: usize = 64;
-/// Packets sent before anything else gets its turn.
-const SENDS_AT_ONCE: usize = 64;
-/// Packets lie in the ring until the next step of this grid. The kernel has stamped them: reading them together
-/// changes no delay, and a wake-up a packet is what costs most. The core's own deadlines lie on coarser grids of which
-/// this is a part.
-const PACKETS_TOGETHER: Span = Span::from_ms(25);
+/// Packets read before anything else gets its turn: what is to be sent meanwhile is late by the time that takes.
+const PACKETS_AT_ONCE: usize = 32;
+/// Nearer deadlines are not slept for: going to sleep and waking up takes as long.
+const NO_SLEEP: Span = Span::from_ns(3_000);
 /// Notices that still wait at the end have so long to be delivered.
 const LAST_NOTICES: std::time::Duration = std::time::Duration::from_secs(2);
 /// The capture's and the journal's counters are looked at this often.
@@ -63,9 +60,11 @@ pub fn run(parts: Parts) -> Result<(), StartError> {
     let mut driver = Driver {
         parts,
         ring_empty_at: now,
-        gathering_until: None,
+        rhythm: Rhythm::new(RING_FRAMES),
+        outgoing: Vec::with_capacity(transmit::PACKETS_AT_ONCE),
         counters_due: now,
         captured: CaptureCounters::default(),
+        drops_unsaid: 0,
         transmit_errors: 0,
         transmit_errors_said: 0,
         latest_transmit_error: None,
@@ -81,10 +80,13 @@ struct Driver {
     parts: Parts,
     /// When the capture was last found to hold nothing: what it holds now came later.
     ring_empty_at: Instant,
-    /// When packets are read that lie in the ring; none when none does.
-    gathering_until: Option<Instant>,
+    rhythm: Rhythm,
+    /// Packets on their way from the core to the transmitter; empty in between.
+    outgoing: Vec<Transmit>,
     counters_due: Instant,
     captured: CaptureCounters,
+    /// Drops that people have not been told of.
+    drops_unsaid: u64,
     transmit_errors: u64,
     transmit_errors_said: u64,
     latest_transmit_error: Option<io::Error>,
@@ -98,18 +100,25 @@ impl Driver {
         while !self.ended && !self.parts.session.is_finished() {
             self.take_messages();
             self.follow_filter()?;
-            if self
-                .gathering_until
-                .is_some_and(|until| until <= clock::now())
-            {
+            let reading = self.is_time_to_read();
+            if reading {
                 self.take_packets()?;
             }
             self.send_what_is_due();
             self.hand_out_results();
             self.look_at_counters();
-            self.wait()?;
+            // While there are more, nothing is waited for.
+            if !(reading && self.is_time_to_read()) {
+                self.wait()?;
+            }
         }
         Ok(())
+    }
+
+    fn is_time_to_read(&self) -> bool {
+        self.rhythm
+            .until()
+            .is_some_and(|until| until <= clock::now())
     }
 
     /// Sleeps until there is something to do.
@@ -119,16 +128,22 @@ impl Driver {
             source: source.into(),
         };
         let before = clock::now();
-        let left = TimeSpec::from_duration(std::time::Duration::from_nanos(
-            self.next_deadline().since(before).as_ns(),
-        ));
+        let left = match self.next_deadline().since(before) {
+            left if left <= NO_SLEEP => Span::ZERO,
+            left => left,
+        };
+        let left = TimeSpec::from_duration(std::time::Duration::from_nanos(left.as_ns()));
+        let bell = self.parts.inbox.as_fd();
+        // Where nobody tells of next hops, the bell is listened to twice.
+        let hops = self.parts.transmitter.changes().unwrap_or(bell);
         let mut sources = [
-            PollFd::new(self.parts.inbox.as_fd(), PollFlags::POLLIN),
+            PollFd::new(bell, PollFlags::POLLIN),
             PollFd::new(self.parts.steps.as_fd(), PollFlags::POLLIN),
+            PollFd::new(hops, PollFlags::POLLIN),
             PollFd::new(self.parts.capture.as_fd(), PollFlags::POLLIN),
         ];
-        let watched = match self.gathering_until {
-            Some(_) => &mut sources[..2],
+        let watched = match self.rhythm.until() {
+            Some(_) => &mut sources[..3],
             None => &mut sources[..],
         };
         match nix::poll::ppoll(watched, Some(left), None) {
@@ -136,14 +151,17 @@ impl Driver {
             Err(error) => return Err(failed(error)),
         }
         let has_news = |source: &PollFd<'_>| source.any().unwrap_or(false);
-        let [rang, stepped, captured] = sources.each_ref().map(has_news);
+        let [rang, stepped, hops_changed, captured] = sources.each_ref().map(has_news);
         if captured {
-            self.gathering_until = Some(clock::now().next_multiple_of(PACKETS_TOGETHER));
-        } else if self.gathering_until.is_none() {
+            self.rhythm.handle_first(clock::now());
+        } else if self.rhythm.until().is_none() {
             self.ring_empty_at = before;
         }
         if rang {
             self.parts.inbox.silence();
+        }
+        if hops_changed {
+            self.parts.transmitter.follow();
         }
         if stepped {
             self.parts
@@ -157,7 +175,7 @@ impl Driver {
 
     /// When there is something to do even if nothing comes in.
     fn next_deadline(&self) -> Instant {
-        [self.parts.session.next_deadline(), self.gathering_until]
+        [self.parts.session.next_deadline(), self.rhythm.until()]
             .into_iter()
             .flatten()
             .fold(self.counters_due, Instant::min)
@@ -170,56 +188,48 @@ impl Driver {
     }
 
     fn take_packets(&mut self) -> Result<(), StartError> {
-        let mut looked_at = clock::now();
-        for _ in 0..PACKETS_AT_ONCE {
-            match self.parts.capture.poll_next()? {
-                Next::Empty => {
-                    self.ring_empty_at = looked_at;
-                    self.gathering_until = None;
-                    return Ok(());
-                }
-                Next::Other => {}
-                Next::Datagram(packet) => {
-                    let now = clock::now();
-                    let (stamps, since) = (&mut self.parts.stamps, self.ring_empty_at);
-                    if stamps.is_doubtful(packet.stamp_ns, since, now)
-                        && let Some(step) = stamps.handle_reading(clock::reading())
-                    {
-                        self.parts.journal.clock_step(step);
-                    }
-                    let at = match stamps.place(packet.stamp_ns, since, now) {
-                        Placed::At(at) => at,
-                        Placed::ReadAt(at) => {
-                            let message = "a packet's stamp fits no state of the wall clock: the time of its reading is used";
-                            self.parts.journal.event(
-                                now,
-                                Level::Warning,
-                                "stamp-misplaced",
-                                message.to_owned(),
-                            );
-                            at
-                        }
-                    };
-                    self.parts
-                        .session
-                        .handle_packet(now, at, packet.datagram, packet.direction);
-                    looked_at = now;
-                }
-            }
+        let Parts {
+            session,
+            capture,
+            stamps,
+            journal,
+            ..
+        } = &mut self.parts;
+        let (since, began) = (self.ring_empty_at, clock::now());
+        let mut now = began;
+        let taken = capture.read(PACKETS_AT_ONCE, |packet| {
+            let at = place(stamps, journal, packet.stamp_ns, since, &mut now);
+            session.handle_packet(now, at, packet.datagram, packet.direction);
+        })?;
+        self.rhythm.handle_read(taken);
+        if taken < PACKETS_AT_ONCE {
+            self.ring_empty_at = began;
+            self.rhythm.handle_empty(now);
+            self.look_for_drops();
         }
         Ok(())
     }
 
     fn send_what_is_due(&mut self) {
-        for _ in 0..SENDS_AT_ONCE {
-            let Some(due) = self.parts.session.poll_transmit(clock::now()) else {
-                return;
-            };
-            if let Err(error) = self.parts.transmitter.send(&due.bytes, due.destination) {
-                self.transmit_errors += 1;
-                self.latest_transmit_error = Some(error);
-                self.parts.session.handle_transmit_failed(due.purpose);
-            }
+        let Parts {
+            session,
+            transmitter,
+            ..
+        } = &mut self.parts;
+        let now = clock::now();
+        while self.outgoing.len() < transmit::PACKETS_AT_ONCE
+            && let Some(due) = session.poll_transmit(now)
+        {
+            self.outgoing.push(due);
+        }
+        let (errors, latest) = (&mut self.transmit_errors, &mut self.latest_transmit_error);
+        transmitter.send(&mut self.outgoing, |packet, error| {
+            *errors += 1;
+            *latest = Some(error);
+            session.handle_transmit_failed(packet.purpose);
+        });
+        for packet in self.outgoing.drain(..) {
+            session.take_back(packet.bytes);
         }
     }
 
@@ -242,8 +252,9 @@ impl Driver {
         self.told_to_end |= matches!(request.operation, Operation::Shutdown);
         let mut reply = self.parts.session.handle_request(clock::now(), request);
         if let Outcome::Ok(Answer::Status(status)) = &mut reply.outcome {
-            // The core does not know what became of its records.
+            // The core knows neither what became of its records nor how packets are sent.
             status.record_drops += self.parts.journal.lost();
+            status.transmit = self.parts.transmitter.description();
         }
         reply
     }
@@ -297,25 +308,10 @@ impl Driver {
         }
         self.counters_due = now + COUNTERS_EVERY;
         self.compare_clocks();
-        let captured = self.parts.capture.counters();
-        let new_drops = captured.dropped - self.captured.dropped;
-        self.captured = captured;
-        self.parts.session.handle_capture_status(
-            now,
-            CaptureStatus {
-                mode: self.parts.capture.description(),
-                received: captured.received,
-                drops: captured.dropped,
-            },
-        );
-        if new_drops > 0 {
-            let message = format!(
-                "the capture dropped {new_drops} packets: losses measured now may be the monitor's own"
-            );
-            self.parts
-                .journal
-                .event(now, Level::Warning, "capture-drops", message);
-        }
+        self.look_for_drops();
+        let captured = self.captured;
+        self.tell_capture_status(now);
+        self.say_drops(now);
         self.say_transmit_errors(now);
         self.parts.journal.counters(Counters {
             at_ns: now,
@@ -324,6 +320,38 @@ impl Driver {
             transmit_errors: self.transmit_errors,
             record_drops: 0,
         });
+    }
+
+    /// Drops are noted while the intervals they belong to are open.
+    fn look_for_drops(&mut self) {
+        let captured = self.parts.capture.counters();
+        let new_drops = captured.dropped - self.captured.dropped;
+        self.captured = captured;
+        if new_drops > 0 {
+            self.tell_capture_status(clock::now());
+            self.drops_unsaid += new_drops;
+        }
+    }
+
+    fn tell_capture_status(&mut self, now: Instant) {
+        let status = CaptureStatus {
+            mode: self.parts.capture.description(),
+            received: self.captured.received,
+            drops: self.captured.dropped,
+        };
+        self.parts.session.handle_capture_status(now, status);
+    }
+
+    fn say_drops(&mut self, now: Instant) {
+        let new_drops = std::mem::take(&mut self.drops_unsaid);
+        if new_drops > 0 {
+            let message = format!(
+                "the capture dropped {new_drops} packets: losses measured now may be the monitor's own"
+            );
+            self.parts
+                .journal
+                .event(now, Level::Warning, "capture-drops", message);
+        }
     }
 
     fn say_transmit_errors(&mut self, now: Instant) {
@@ -354,6 +382,34 @@ impl Driver {
                     sink.sink
                 );
             }
+        }
+    }
+}
+
+/// When a packet was captured, by its stamp. It came after `since`, and before `now`, which is brought up to date if need be.
+fn place(
+    stamps: &mut StampClock,
+    journal: &Journal,
+    stamp_ns: i64,
+    since: Instant,
+    now: &mut Instant,
+) -> Instant {
+    if stamps.is_doubtful(stamp_ns, since, *now) {
+        // It may have come while others were read.
+        *now = clock::now();
+        if stamps.is_doubtful(stamp_ns, since, *now)
+            && let Some(step) = stamps.handle_reading(clock::reading())
+        {
+            journal.clock_step(step);
+        }
+    }
+    match stamps.place(stamp_ns, since, *now) {
+        Placed::At(at) => at,
+        Placed::ReadAt(at) => {
+            let message =
+                "a packet's stamp fits no state of the wall clock: the time of its reading is used";
+            journal.event(*now, Level::Warning, "stamp-misplaced", message.to_owned());
+            at
         }
     }
 }

@@ -19,8 +19,10 @@ mod exit;
 mod interface;
 mod journal;
 mod mailbox;
+mod next_hop;
 mod read;
 mod render;
+mod rhythm;
 mod serve;
 mod transmit;
 

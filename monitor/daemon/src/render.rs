@@ -120,12 +120,14 @@ fn status(s: &Status) -> String {
             ),
         ),
         ("filter", s.filter.clone()),
+        ("sending", s.transmit.clone()),
         ("not sent", format!("{} packets", s.transmit_errors)),
         ("not logged", format!("{} records", s.record_drops)),
         ("probe port", s.probe_port.to_string()),
         ("tunnels", s.tunnels.to_string()),
         ("tasks running", s.tasks_running.to_string()),
     ];
+    lines.retain(|(_, what)| !what.is_empty());
     if let Some(fault) = &s.planted_fault {
         lines.push(("planted fault", fault.clone()));
     }

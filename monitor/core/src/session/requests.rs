@@ -139,6 +139,7 @@ impl Session {
             capture: self.capture.mode.clone(),
             capture_received: self.capture.received,
             capture_drops: self.capture.drops,
+            transmit: String::new(),
             transmit_errors: self.transmit_errors,
             record_drops: self.record_drops,
             filter: self.filter.clone(),
