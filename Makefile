@@ -6,7 +6,7 @@ LAB    = target/release/mvpnlab
 # The monitor with planted faults: another target directory, so that no release build ever has the feature.
 PLANTED = target/planted/release/vmscope
 
-.PHONY: demo test setup build planted image lint unit conformance doctor clean-lab
+.PHONY: demo test setup build planted image lint unit bench conformance doctor clean-lab
 
 ## Sets up, builds, and checks the monitor against the paper's Table 1.
 demo: setup build image
@@ -36,6 +36,12 @@ lint:
 ## Only what needs no lab.
 unit: build
 	$(CARGO) test --release --locked --workspace --lib --bins
+
+## What the monitor can take on this machine, as root, in namespaces of its own, two minutes; see monitor/bench/BENCH.md.
+## BENCH="paced --json" makes one measurement, BENCH=--help says which there are.
+bench: build
+	$(CARGO) build --release --locked -p vmscope-bench
+	target/release/vmscope-bench --vmscope target/release/vmscope $(BENCH)
 
 doctor: build
 	$(LAB) doctor

@@ -1,0 +1,115 @@
+//! More than the monitor can take: it must go on, say what it missed, and be itself again when it is over.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Shape};
+use crate::daemon::{Log, Probing};
+use crate::place::Problem;
+
+/// So long after the overload, nothing may be missed any more.
+const RECOVERY: Duration = Duration::from_secs(1);
+/// How long is looked at after that.
+const AFTER: Duration = Duration::from_secs(2);
+/// Probes a second then.
+const AFTER_PROBES_PER_S: f64 = 100.0;
+
+/// What came out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// How long it lasted.
+    pub time: Duration,
+    /// Copies that reached the monitor's link, a second.
+    pub offered_per_s: f64,
+    /// Of these, copies that the monitor counted, a second.
+    pub taken_per_s: f64,
+    /// Copies that it did not count, in all.
+    pub missed: u64,
+    /// Packets, own ones too, that it says its capture dropped.
+    pub monitor_drops: u64,
+    /// Intervals of pairs with losses, and of these, intervals that say that the capture dropped packets.
+    pub lossy_rows: (u64, u64),
+    /// Resident memory early on and in the end.
+    pub resident_bytes: (u64, u64),
+    /// Copies expected and lost from a second after the end on.
+    pub after: (u64, u64),
+}
+
+impl Outcome {
+    /// Copies that the monitor missed and has not counted as dropped by itself.
+    pub fn unattributed(&self) -> u64 {
+        self.missed.saturating_sub(self.monitor_drops)
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "seconds": self.time.as_secs_f64(), "offered_per_s": self.offered_per_s, "taken_per_s": self.taken_per_s,
+            "missed": self.missed, "monitor_drops": self.monitor_drops, "unattributed": self.unattributed(),
+            "lossy_intervals": self.lossy_rows.0, "lossy_intervals_that_say_so": self.lossy_rows.1,
+            "resident_bytes_early": self.resident_bytes.0, "resident_bytes_end": self.resident_bytes.1,
+            "after_expected": self.after.0, "after_lost": self.after.1,
+        })
+    }
+}
+
+/// Offers the monitor twice as many copies as it took without loss, `taken_per_s`.
+pub fn measure(
+    bench: &Bench,
+    shape: Shape,
+    taken_per_s: f64,
+    time: Duration,
+) -> Result<Outcome, Problem> {
+    // The reflector sends each copy twice: the second is a duplicate, and as much work.
+    let reflector = bench.reflector(shape.tunnels, 2, false)?;
+    let mut daemon = bench.daemon(shape.tunnels, Log::Intervals)?;
+    let probing = |name: &str, probes_per_s, time| Probing {
+        name: name.to_owned(),
+        tunnels: shape.tunnels,
+        per_group: shape.per_group,
+        probes_per_s,
+        payload_bytes: bench.payload_bytes,
+        warmup: RECOVERY,
+        time,
+        interval: Duration::from_secs(1),
+    };
+    let heavy = probing("heavy", taken_per_s / f64::from(shape.per_group - 1), time);
+    heavy.start(&mut daemon)?;
+    let begun = Instant::now();
+    std::thread::sleep(Duration::from_secs(5).min(time / 2));
+    let early = daemon.resident_bytes();
+    std::thread::sleep((RECOVERY + time).saturating_sub(begun.elapsed()));
+    let end = daemon.resident_bytes();
+    // The end of its tasks is waited for while the next begins: that is the second in which it must recover.
+    let light = probing("light", AFTER_PROBES_PER_S, AFTER);
+    light.start(&mut daemon)?;
+    light.wait(&mut daemon)?;
+    heavy.wait(&mut daemon)?;
+    let after = light.counted(&mut daemon)?;
+    let lossy_rows = heavy.lossy_rows(&mut daemon)?;
+    let received = daemon.ask(&json!({"op": "overhead"}))?["probes_received"]["packets"]
+        .as_u64()
+        .unwrap_or(0);
+    let monitor_drops = daemon.ask(&json!({"op": "status"}))?["capture_drops"]
+        .as_u64()
+        .unwrap_or(0);
+    let deeds = reflector.stop();
+    let offered = deeds.sent.sent - deeds.pings.min(deeds.sent.sent);
+    let seconds = (RECOVERY + time).as_secs_f64();
+    let outcome = Outcome {
+        time,
+        offered_per_s: offered as f64 / seconds,
+        taken_per_s: received as f64 / seconds,
+        missed: offered.saturating_sub(received),
+        monitor_drops,
+        lossy_rows,
+        resident_bytes: (early, end),
+        after: (after.expected, after.lost),
+    };
+    bench.say(&format!(
+        "overload: {outcome:?}, unattributed {}",
+        outcome.unattributed()
+    ));
+    Ok(outcome)
+}

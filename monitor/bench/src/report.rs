@@ -1,0 +1,158 @@
+//! What came out, for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::machine::Machine;
+use crate::{overload, paced, rate};
+
+/// Everything that was measured.
+#[derive(Debug)]
+pub struct Report {
+    /// Where.
+    pub machine: Machine,
+    /// Rates, by shape.
+    pub rates: Vec<rate::Outcome>,
+    /// iperf2's packets a second without loss, or why there is no such figure; none if it was not asked for.
+    pub iperf: Option<Result<f64, String>>,
+    /// At 25,000 probes a second.
+    pub paced: Option<paced::Outcome>,
+    /// More than it can take.
+    pub overload: Option<overload::Outcome>,
+}
+
+impl Report {
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut text = format!("{}\n\n", self.machine.line());
+        self.put_rates(&mut text);
+        self.put_paced(&mut text);
+        self.put_overload(&mut text);
+        text
+    }
+
+    fn put_rates(&self, text: &mut String) {
+        for outcome in &self.rates {
+            let (shape, reference) = (outcome.shape, outcome.reference);
+            let _ = writeln!(
+                text,
+                "{}: {} tunnels, each probe comes back {} times; copies a second, nothing lost",
+                shape.name,
+                shape.tunnels,
+                shape.per_group - 1
+            );
+            let mut line = |who: &str, per_s: f64, more: String| {
+                let _ = writeln!(text, "  {who:<24}{per_s:>12.0}  {more}");
+            };
+            line(
+                "reference loop",
+                reference.received_per_s,
+                format!("{} lost", reference.lost),
+            );
+            match outcome.best {
+                Some(best) => line(
+                    "vmscope",
+                    best.accounted_per_s,
+                    format!(
+                        "{:.2} of the reference; {:.0} ns of processor time a packet",
+                        best.accounted_per_s / reference.received_per_s,
+                        best.ns_per_packet
+                    ),
+                ),
+                None => line("vmscope", 0.0, "no rate tried was without loss".to_owned()),
+            }
+            match (&self.iperf, outcome.best) {
+                (Some(Ok(iperf)), Some(best)) => {
+                    line(
+                        "iperf2, multicast",
+                        *iperf,
+                        format!(
+                            "vmscope takes {:.2} times as many",
+                            best.accounted_per_s / iperf
+                        ),
+                    );
+                }
+                (Some(Ok(iperf)), None) => line("iperf2, multicast", *iperf, String::new()),
+                (Some(Err(why)), _) => {
+                    let _ = writeln!(text, "  iperf2, multicast       skipped: {why}");
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn put_paced(&self, text: &mut String) {
+        let Some(paced) = &self.paced else { return };
+        let us = |ns: u64| ns as f64 / 1e3;
+        let _ = writeln!(
+            text,
+            "paced: {} probes/s sent and as many received, {} lost",
+            paced::PROBES_PER_S,
+            paced.counted.1
+        );
+        for (what, errors) in [
+            ("error of delay", paced.delay),
+            ("error of sending", paced.pacing),
+        ] {
+            let _ = match errors {
+                Some(e) => writeln!(
+                    text,
+                    "  {what:<24}{:>9.1} µs median {:>9.1} µs p99 {:>9.1} µs at most, {} probes",
+                    us(e.median_ns),
+                    us(e.p99_ns),
+                    us(e.max_ns),
+                    e.samples
+                ),
+                None => writeln!(text, "  {what:<24}nothing to compare"),
+            };
+        }
+        let _ = writeln!(
+            text,
+            "  {:<24}{:>9.1} % of one",
+            "processor",
+            100.0 * paced.processor_share
+        );
+    }
+
+    fn put_overload(&self, text: &mut String) {
+        let Some(overload) = &self.overload else {
+            return;
+        };
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let _ = writeln!(
+            text,
+            "overload: {:.0} s of {:.0} copies/s, {:.0} taken\n  missed {}, dropped by the capture {}, attributed to nobody {}\n  \
+             {} intervals with losses, {} of which say that the monitor dropped packets\n  \
+             memory {:.1} MiB early on, {:.1} MiB in the end\n  from a second after it: {} expected, {} lost",
+            overload.time.as_secs_f64(),
+            overload.offered_per_s,
+            overload.taken_per_s,
+            overload.missed,
+            overload.monitor_drops,
+            overload.unattributed(),
+            overload.lossy_rows.0,
+            overload.lossy_rows.1,
+            mib(overload.resident_bytes.0),
+            mib(overload.resident_bytes.1),
+            overload.after.0,
+            overload.after.1
+        );
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let iperf = match &self.iperf {
+            Some(Ok(per_s)) => json!({"per_s": per_s}),
+            Some(Err(why)) => json!({"skipped": why}),
+            None => Value::Null,
+        };
+        json!({
+            "machine": self.machine.json(),
+            "rates": self.rates.iter().map(|outcome| (outcome.shape.name.to_owned(), outcome.json())).collect::<serde_json::Map<_, _>>(),
+            "iperf2": iperf,
+            "paced": self.paced.as_ref().map(paced::Outcome::json),
+            "overload": self.overload.as_ref().map(overload::Outcome::json),
+        })
+    }
+}
