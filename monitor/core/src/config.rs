@@ -53,6 +53,8 @@ pub struct Config {
     pub log_probes: bool,
     /// UDP port of probes.
     pub probe_port: u16,
+    /// How probes are sent.
+    pub sending: Sending,
     /// Tunnels.
     pub tunnels: Vec<TunnelSpec>,
     /// Groups joined for the operator.
@@ -81,6 +83,7 @@ impl Default for Config {
             log: LogLevel::default(),
             log_probes: true,
             probe_port: PROBE_PORT,
+            sending: Sending::default(),
             tunnels: Vec::new(),
             joins: Vec::new(),
             mvpns: Vec::new(),
@@ -91,6 +94,17 @@ impl Default for Config {
             alarms: AlarmSpec::default(),
         }
     }
+}
+
+/// How probes are sent. Pings and IGMP always go by the raw socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sending {
+    /// By a packet socket where the kernel knows the next hop: fastest, but past the host's own packet filters and IPsec.
+    #[default]
+    Auto,
+    /// By the raw socket, as everything else: filters and IPsec policies of this host see probes too.
+    Raw,
 }
 
 /// How much the daemon says on stderr.

@@ -6,7 +6,7 @@ use vmscope_wire::content::Content;
 use vmscope_wire::igmp::{self, FloatCode, GroupRecord, QueryV3, Records};
 use vmscope_wire::inner::{Addressing, Inner};
 use vmscope_wire::ipv4::{IpProtocol, Packet};
-use vmscope_wire::tunnel::{Outer, decapsulate, encapsulate, encapsulated_len};
+use vmscope_wire::tunnel::{Outer, decapsulate, decapsulate_own, encapsulate, encapsulated_len};
 use vmscope_wire::{WireError, echo, gre, icmp, probe, udp};
 
 use crate::fault::{Fault, Planted};
@@ -276,6 +276,21 @@ pub(crate) fn read(bytes: &[u8], fault: Planted) -> Frame<'_> {
     }
 }
 
+/// Reads a captured packet of our own, as it leaves. Of it only what it is and its number are wanted, so a probe, which
+/// is most of them, is not verified.
+pub(crate) fn read_own(bytes: &[u8]) -> Option<Meaning> {
+    let outer = Packet::new_checked(bytes).ok()?;
+    let inner = match outer.protocol() {
+        IpProtocol::Gre if !outer.dst().is_multicast() => decapsulate_own(bytes).ok()?.inner,
+        _ => outer,
+    };
+    match inner.protocol() {
+        IpProtocol::Udp if !inner.is_fragment() => read_unverified(&inner).ok(),
+        IpProtocol::Gre => None,
+        _ => Content::of(&inner).ok().map(Meaning::of),
+    }
+}
+
 fn see<'a>(packet: Packet<'a>, fault: Planted) -> Seen<'a> {
     let mut content = match packet.protocol() {
         // VS-08: of a customer's packet nothing is read, unless passive observation asks for it.
@@ -293,7 +308,7 @@ fn see<'a>(packet: Packet<'a>, fault: Planted) -> Seen<'a> {
     }
 }
 
-/// The planted fault's reader: believes a probe whose checksum is wrong.
+/// Reads a probe without looking at its checksum: of our own, and as the planted fault does.
 fn read_unverified(packet: &Packet<'_>) -> Result<Meaning, WireError> {
     let datagram = udp::Packet::new_checked(packet.payload())?;
     let probe = probe::Packet::new_checked(datagram.payload())?;

@@ -95,20 +95,44 @@ pub fn decapsulate_cut_short(packet: &[u8]) -> Result<Decapsulated<'_>> {
     decapsulate_as(packet, Extent::CutShort)
 }
 
+/// The same for a packet of our own on its way out: nothing can have damaged it yet, so checksums are not verified.
+pub fn decapsulate_own(packet: &[u8]) -> Result<Decapsulated<'_>> {
+    decapsulate_as(packet, Extent::Own)
+}
+
 #[derive(Clone, Copy)]
 enum Extent {
     Whole,
     CutShort,
+    Own,
 }
 
 impl Extent {
     fn ipv4(self, bytes: &[u8]) -> Result<ipv4::Packet<'_>> {
         let packet = match self {
-            Self::Whole => ipv4::Packet::new_checked(bytes),
+            Self::Whole | Self::Own => ipv4::Packet::new_checked(bytes),
             Self::CutShort => ipv4::Packet::new_cut_short(bytes),
         }?;
-        packet.verify_checksum()?;
+        match self {
+            Self::Whole | Self::CutShort => packet.verify_checksum()?,
+            Self::Own => {}
+        }
         Ok(packet)
+    }
+
+    fn gre<'a>(self, outer: &ipv4::Packet<'a>) -> Result<gre::Packet<'a>> {
+        let gre = gre::Packet::new_checked(outer.payload())?;
+        match self {
+            Self::Whole | Self::CutShort if !outer.is_cut_short() => gre.verify_checksum()?,
+            Self::Whole | Self::CutShort | Self::Own => {}
+        }
+        let protocol = Field {
+            protocol: Protocol::Gre,
+            name: "protocol type",
+            offset: 2,
+        };
+        protocol.equals(u16::from(EtherType::Ipv4), u16::from(gre.protocol()))?;
+        Ok(gre)
     }
 }
 
@@ -116,7 +140,7 @@ fn decapsulate_as(packet: &[u8], extent: Extent) -> Result<Decapsulated<'_>> {
     let outer = extent.ipv4(packet)?;
     check_outer(&outer)?;
     let gre_at = outer.header_len();
-    let gre = open_gre(&outer).map_err(|e| e.within(gre_at))?;
+    let gre = extent.gre(&outer).map_err(|e| e.within(gre_at))?;
     let inner_at = gre_at + gre.header_len();
     let inner = extent.ipv4(gre.payload()).map_err(|e| e.within(inner_at))?;
     Ok(Decapsulated { outer, gre, inner })
@@ -134,20 +158,6 @@ fn check_outer(outer: &ipv4::Packet<'_>) -> Result<()> {
     let more = Expected::Words("clear: a tunnel's packets are not reassembled here");
     field("more fragments", 6).holds(!outer.more_fragments(), more, 1u8)?;
     field("protocol", 9).equals(u8::from(IpProtocol::Gre), u8::from(outer.protocol()))
-}
-
-fn open_gre<'a>(outer: &ipv4::Packet<'a>) -> Result<gre::Packet<'a>> {
-    let gre = gre::Packet::new_checked(outer.payload())?;
-    if !outer.is_cut_short() {
-        gre.verify_checksum()?;
-    }
-    let protocol = Field {
-        protocol: Protocol::Gre,
-        name: "protocol type",
-        offset: 2,
-    };
-    protocol.equals(u16::from(EtherType::Ipv4), u16::from(gre.protocol()))?;
-    Ok(gre)
 }
 
 impl<'a> Decapsulated<'a> {

@@ -6,7 +6,7 @@ use vmscope_wire::content::{Content, Customer};
 
 use super::{Direction, Session};
 use crate::fault::Fault;
-use crate::packet::{Frame, Meaning, ProbeHeader, Seen, read};
+use crate::packet::{Frame, Meaning, ProbeHeader, Seen, read, read_own};
 use crate::time::Instant;
 
 impl Session {
@@ -19,30 +19,28 @@ impl Session {
         bytes: &[u8],
         direction: Direction,
     ) {
-        let fault = self.options.fault;
-        match (read(bytes, fault), direction) {
-            (
-                Frame::Tunnelled {
-                    src,
-                    dst,
-                    key,
-                    inner,
-                },
-                Direction::Incoming,
-            ) => match self.tunnels.between(dst, src, key) {
+        match direction {
+            Direction::Outgoing => self.handle_outgoing(stamp, bytes),
+            Direction::Incoming => self.handle_captured(now, stamp, bytes),
+        }
+    }
+
+    fn handle_captured(&mut self, now: Instant, stamp: Instant, bytes: &[u8]) {
+        match read(bytes, self.options.fault) {
+            Frame::Tunnelled {
+                src,
+                dst,
+                key,
+                inner,
+            } => match self.tunnels.between(dst, src, key) {
                 Some(tunnel) => self.handle_incoming(now, stamp, tunnel, &inner, bytes.len()),
                 None => self.overhead.other_received.count(bytes.len()),
             },
-            (Frame::Plain(seen), Direction::Incoming) => match self.tunnels.native() {
+            Frame::Plain(seen) => match self.tunnels.native() {
                 Some(tunnel) => self.handle_incoming(now, stamp, tunnel, &seen, bytes.len()),
                 None => self.overhead.other_received.count(bytes.len()),
             },
-            (Frame::Damaged(ends), Direction::Incoming) => self.handle_damaged(ends, bytes.len()),
-            (Frame::Tunnelled { inner: seen, .. } | Frame::Plain(seen), Direction::Outgoing) => {
-                self.handle_outgoing(stamp, &seen);
-            }
-            // Of our own packets only the send time is wanted; what is not one says nothing.
-            (Frame::Damaged(_), Direction::Outgoing) => {}
+            Frame::Damaged(ends) => self.handle_damaged(ends, bytes.len()),
         }
     }
 
@@ -58,15 +56,15 @@ impl Session {
     }
 
     /// Our own packet left: its stamp is the send time.
-    fn handle_outgoing(&mut self, stamp: Instant, seen: &Seen<'_>) {
-        match seen.content {
-            Ok(Meaning::Probe(probe)) if probe.session == self.options.session => {
+    fn handle_outgoing(&mut self, stamp: Instant, bytes: &[u8]) {
+        match read_own(bytes) {
+            Some(Meaning::Probe(probe)) if probe.session == self.options.session => {
                 if let Some(task) = self.tasks.get_mut(probe.task) {
                     task.handle_sent(probe.tunnel, probe.seq, stamp);
                     self.reschedule_task(probe.task);
                 }
             }
-            Ok(Meaning::EchoRequest {
+            Some(Meaning::EchoRequest {
                 session,
                 tunnel,
                 seq,
@@ -75,7 +73,8 @@ impl Session {
                     tunnel.pinger.handle_sent(stamp, seq);
                 }
             }
-            Ok(
+            // What is not one of ours says nothing.
+            Some(
                 Meaning::Probe(_)
                 | Meaning::EchoRequest { .. }
                 | Meaning::EchoReply { .. }
@@ -84,7 +83,7 @@ impl Session {
                 | Meaning::Customer
                 | Meaning::Foreign,
             )
-            | Err(_) => {}
+            | None => {}
         }
     }
 
