@@ -29,6 +29,8 @@ pub struct Bench {
     pub payload_bytes: usize,
     /// Whether what happens is told on standard error while it does.
     pub tells: bool,
+    /// More TOML for the top of the monitor's configuration.
+    pub more: String,
     /// The reflector's processors, and those of what is measured.
     pub processors: (CpuSet, CpuSet),
 }
@@ -65,6 +67,7 @@ impl Bench {
             tunnels,
             log,
             processors: self.processors.1,
+            more: self.more.clone(),
         };
         self.place.monitor.run(move || Daemon::start(&setup))
     }

@@ -30,6 +30,8 @@ pub struct Setup {
     pub log: Log,
     /// Processors it may use.
     pub processors: CpuSet,
+    /// More TOML for the top of its configuration.
+    pub more: String,
 }
 
 /// What is written down.
@@ -167,9 +169,10 @@ impl Drop for Daemon {
 
 fn configuration(setup: &Setup, directory: &Path) -> String {
     let mut text = format!(
-        "interface = \"{MONITOR_LINK}\"\nsocket = \"{0}/vmscope.sock\"\ndatabase = \"{0}/results.sqlite\"\nlog_probes = {1}\n",
+        "interface = \"{MONITOR_LINK}\"\nsocket = \"{0}/vmscope.sock\"\ndatabase = \"{0}/results.sqlite\"\nlog_probes = {1}\n{2}\n",
         directory.display(),
         setup.log == Log::Probes,
+        setup.more,
     );
     // A ping a second over each of a hundred tunnels; no more in all over more of them.
     let ping_s = setup.tunnels.div_ceil(100);

@@ -30,6 +30,9 @@ struct Arguments {
     /// UDP payload of probes, bytes.
     #[arg(long, default_value_t = 100)]
     payload: u16,
+    /// More for the monitor's configuration, say `sending = "raw"`.
+    #[arg(long, default_value = "")]
+    more: String,
     /// How long the overload lasts, seconds.
     #[arg(long, default_value_t = 10)]
     overload: u64,
@@ -75,6 +78,7 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
         executable: arguments.vmscope.clone(),
         payload_bytes: usize::from(arguments.payload),
         tells: !arguments.quiet,
+        more: arguments.more.clone(),
         processors: place::processors()
             .map_err(|error| format!("cannot ask for processors: {error}"))?,
     };

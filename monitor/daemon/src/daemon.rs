@@ -152,7 +152,7 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let config = &recipe.config;
     let interface = Interface::named(recipe.interface()?)?;
     let capture = Capture::open(&interface)?;
-    let transmitter = Transmitter::open(&interface)?;
+    let transmitter = Transmitter::open(&interface, config.sending)?;
     let _hears = HearsAllMulticast::on(&interface)
         .map_err(StartError::socket("hear all multicast on the interface"))?;
     let steps = StepWatch::new().map_err(StartError::socket("watch the wall clock"))?;

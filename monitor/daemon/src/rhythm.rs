@@ -7,6 +7,8 @@ use vmscope_core::time::{Instant, Span};
 
 /// The grid. The core's own deadlines lie on coarser ones of which this is a part.
 const TOGETHER: Span = Span::from_ms(25);
+/// Rounds shorter than this say little of a rate.
+const ROUND_MIN: Span = Span::from_ms(1);
 /// Of the ring, what may fill at the rate of the latest round. The rest is for whoever comes all at once.
 const PART_OF_RING: u64 = 4;
 

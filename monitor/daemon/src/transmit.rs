@@ -12,6 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use vmscope_core::config::Sending;
 use vmscope_core::session::{Purpose, Transmit};
 use vmscope_wire::{EtherType, EthernetRepr, MacAddress, ethernet, ipv4};
 
@@ -27,9 +28,15 @@ pub const PACKETS_AT_ONCE: usize = 64;
 /// Sends datagrams on one interface.
 pub struct Transmitter {
     raw: Socket,
-    frames: Result<Frames, io::Error>,
+    frames: Result<Frames, WhyNot>,
     interface: String,
     _gre_silencer: Socket,
+}
+
+/// Why there is no packet socket.
+enum WhyNot {
+    Configured,
+    Failed(io::Error),
 }
 
 /// The way around the kernel's IP layer.
@@ -43,7 +50,7 @@ struct Frames {
 
 impl Transmitter {
     /// Opens the sockets.
-    pub fn open(interface: &Interface) -> Result<Transmitter, StartError> {
+    pub fn open(interface: &Interface, sending: Sending) -> Result<Transmitter, StartError> {
         let raw = Socket::new(
             Domain::IPV4,
             Type::RAW,
@@ -63,7 +70,10 @@ impl Transmitter {
             .map_err(StartError::socket("size the raw socket's buffer"))?;
         Ok(Transmitter {
             raw,
-            frames: Frames::open(interface),
+            frames: match sending {
+                Sending::Auto => Frames::open(interface).map_err(WhyNot::Failed),
+                Sending::Raw => Err(WhyNot::Configured),
+            },
             interface: interface.name.clone(),
             _gre_silencer: silence_gre()?,
         })
@@ -78,7 +88,10 @@ impl Transmitter {
                 self.interface,
                 frames.hops.known()
             ),
-            Err(error) => format!(
+            Err(WhyNot::Configured) => {
+                format!("raw socket on {}, {at_once}, as configured", self.interface)
+            }
+            Err(WhyNot::Failed(error)) => format!(
                 "raw socket on {}, {at_once}; no packet socket: {error}",
                 self.interface
             ),
