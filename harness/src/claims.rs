@@ -264,6 +264,7 @@ impl Claims {
                 | Event::Task(_)
                 | Event::Ping(_)
                 | Event::Filter { .. }
+                | Event::Oneway(_)
                 | Event::Shutdown => {}
             }
         }

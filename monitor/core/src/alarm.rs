@@ -252,6 +252,9 @@ impl Alarms {
             | Outcome::PassiveStarted(_)
             | Outcome::Repeated(_)
             | Outcome::Alarm(_)
+            | Outcome::OnewayStarted(_)
+            | Outcome::Oneway(_)
+            | Outcome::OnewayFinished(_)
             | Outcome::Expected { .. } => {}
         }
     }

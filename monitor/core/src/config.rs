@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::AlarmSpec;
+use crate::oneway::spec::{OnewaySpec, PeerSpec, RemoteSpec};
 use crate::retention::RetentionSpec;
 use crate::spec::{JoinSpec, MvpnSpec, PROBE_PORT, PassiveSpec, SendSpec, TaskSpec, TunnelSpec};
 use crate::view::Expected;
@@ -67,6 +68,13 @@ pub struct Config {
     pub sends: Vec<SendSpec>,
     /// Passive observations, begun at once.
     pub passive: Vec<PassiveSpec>,
+    /// The control channel for peers. Taken from here at the monitor's start only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteSpec>,
+    /// Other monitors that this one may ask.
+    pub peer: Vec<PeerSpec>,
+    /// Measurements of one-way loss, started at once.
+    pub oneway: Vec<OnewaySpec>,
     /// What MVPNs ought to be.
     pub expected: Vec<Expected>,
     /// When what is not so is told, and to whom. Where notices go is taken from here at the monitor's start only.
@@ -90,6 +98,9 @@ impl Default for Config {
             tasks: Vec::new(),
             sends: Vec::new(),
             passive: Vec::new(),
+            remote: None,
+            peer: Vec::new(),
+            oneway: Vec::new(),
             expected: Vec::new(),
             alarms: AlarmSpec::default(),
         }

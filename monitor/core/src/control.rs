@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm;
 use crate::name::Name;
+pub use crate::oneway::report::*;
+pub use crate::oneway::spec::*;
 pub use crate::report::*;
 pub use crate::spec::*;
 use crate::time::Instant;
@@ -124,6 +126,36 @@ pub enum Operation {
     MvpnPeStart(MvpnPe),
     /// Takes one PE of a running MVPN out: it neither sends nor receives. Answer: `mvpn`.
     MvpnPeStop(MvpnPe),
+
+    /// Starts to measure one-way loss; a measurement of that name that is over is replaced. Answer: `oneway`.
+    OnewayStart(Box<OnewaySpec>),
+    /// Stops it: its last row comes out as its last probes are decided. Answer: `oneway`.
+    OnewayStop(Named),
+    /// Forgets one that is over. Answer: `done`.
+    OnewayDrop(Named),
+    /// One of them. Answer: `oneway`.
+    OnewayShow(Named),
+    /// All of them, by name. Answer: `oneways`.
+    OnewayList,
+    /// Begins to count what arrives of another monitor's probes, or goes on. Answer: `collected`.
+    CollectStart(CollectSpec),
+    /// What was counted; the lease begins anew. Answer: `collected`.
+    CollectTake {
+        /// The collection.
+        name: Name,
+        /// The cursor of the last answer that was got; 0 if none was.
+        after: u64,
+    },
+    /// Ends a collection. Answer: `done`.
+    CollectStop(Named),
+    /// Begins to send another monitor's probes again, or goes on: the lease begins anew. Answer: `reflecting`.
+    ReflectStart(ReflectSpec),
+    /// Ends it. Answer: `done`.
+    ReflectStop(Named),
+    /// Other monitors that this one may ask. Answer: `peers`.
+    PeerList,
+    /// Readers of routers' counters. Answer: `agents`.
+    AgentList,
 
     /// Begins observing customer traffic. Off unless asked for. Answer: `done`.
     PassiveStart(PassiveSpec),
@@ -298,6 +330,27 @@ pub enum Answer {
         /// How alarms are, in numbers.
         counts: alarm::AlarmCounts,
     },
+    /// A one-way measurement.
+    Oneway(Box<OnewayStatus>),
+    /// One-way measurements, by name.
+    Oneways {
+        /// The measurements.
+        oneways: Vec<OnewayStatus>,
+    },
+    /// What a collection has counted.
+    Collected(Collected),
+    /// A reflection.
+    Reflecting(Reflecting),
+    /// Other monitors, by name.
+    Peers {
+        /// The monitors.
+        peers: Vec<PeerStatus>,
+    },
+    /// Readers of counters, by name.
+    Agents {
+        /// Their names.
+        agents: Vec<Name>,
+    },
     /// Passive observations, by name.
     Passives {
         /// The observations.
@@ -406,6 +459,8 @@ pub enum EventKind {
     Change,
     /// [`Event::Alarm`].
     Alarm,
+    /// [`Event::Oneway`].
+    Oneway,
     /// [`Event::Shutdown`].
     Shutdown,
 }
@@ -436,6 +491,8 @@ pub enum Event {
     Change(Box<view::Change>),
     /// What has become of an alarm.
     Alarm(Box<alarm::Transition>),
+    /// One-way losses, at a look, and at the end.
+    Oneway(Box<OnewayRow>),
     /// The monitor is about to end.
     Shutdown,
 }
@@ -450,6 +507,7 @@ impl Event {
             Event::Filter { .. } => EventKind::Filter,
             Event::Change(_) => EventKind::Change,
             Event::Alarm(_) => EventKind::Alarm,
+            Event::Oneway(_) => EventKind::Oneway,
             Event::Shutdown => EventKind::Shutdown,
         }
     }

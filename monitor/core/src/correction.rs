@@ -84,6 +84,10 @@ pub fn correct(
         loss_half: loss.map(|l| l.half),
         loss_low: loss.map(|l| l.low),
         loss_high: loss.map(|l| l.high),
+        loss_inferred: None,
+        loss_inferred_low: None,
+        loss_inferred_high: None,
+        inferred_from: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `due`, `numbered` | what is due when, and things by number: the cost of a packet does not grow with what there is |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
 //! | `inference` | loss of each direction, inferred from copies that part on the way |
+//! | `oneway` | one-way loss: measurements, and what this monitor does for others' |
 //! | `passive` | customer streams, when asked for |
 //! | `view` | who is in which MVPN, as its control messages say |
 //! | `alarm` | what is not as expected, or above a threshold |
@@ -32,9 +33,11 @@ mod ledger;
 mod membership;
 pub mod name;
 mod numbered;
+pub mod oneway;
 mod overhead;
 mod packet;
 mod passive;
+pub mod percent;
 mod ping;
 mod probe;
 pub mod report;

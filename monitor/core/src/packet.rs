@@ -25,6 +25,8 @@ pub(crate) struct ProbeHeader {
     pub(crate) tunnel: u32,
     pub(crate) seq: u32,
     pub(crate) warmup: bool,
+    /// Sent again by another monitor.
+    pub(crate) reflected: bool,
     pub(crate) sent: Instant,
 }
 
@@ -56,6 +58,7 @@ fn probe_packet(tunnel: &TunnelSpec, shape: &ProbeShape, header: &ProbeHeader) -
         dst_port: shape.port,
         probe: probe::Repr {
             warm_up: header.warmup,
+            reflected: header.reflected,
             session: header.session,
             task: header.task,
             tunnel: header.tunnel,
@@ -323,6 +326,7 @@ impl From<probe::Repr> for ProbeHeader {
             tunnel: probe.tunnel,
             seq: probe.sequence,
             warmup: probe.warm_up,
+            reflected: probe.reflected,
             sent: Instant::from_ns(probe.sent_ns),
         }
     }

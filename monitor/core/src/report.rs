@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::Transition;
 use crate::name::Name;
+use crate::oneway::report::{OnewayRow, OnewayStatus};
 use crate::spec::{MvpnSpec, PassiveSpec, TaskSpec, TunnelSpec};
 use crate::time::Instant;
 use crate::view::{Change, Expected, Heard, Refreshes};
@@ -93,7 +94,7 @@ pub struct Distribution {
 }
 
 /// The path between the two routers, with the tunnels' part removed: see the module `correction`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Corrected {
     /// Mean round trip of the sender's tunnel over the same time.
     pub sender_rtt_ns: Option<i64>,
@@ -115,6 +116,18 @@ pub struct Corrected {
     pub loss_low: Option<f64>,
     /// The greatest loss rate that agrees with everything measured, at 95 % confidence.
     pub loss_high: Option<f64>,
+    /// Loss rate with the tunnels' one-way losses removed, where both have been inferred of late.
+    #[serde(default)]
+    pub loss_inferred: Option<f64>,
+    /// Lower end of its interval, the tunnels' own errors included.
+    #[serde(default)]
+    pub loss_inferred_low: Option<f64>,
+    /// Upper end.
+    #[serde(default)]
+    pub loss_inferred_high: Option<f64>,
+    /// The one-way measurements it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inferred_from: Vec<Name>,
 }
 
 /// What one pair of a task measured.
@@ -418,6 +431,12 @@ pub enum Record {
     Repeated(Box<Refreshes>),
     /// What has become of an alarm.
     Alarm(Box<Transition>),
+    /// A one-way measurement started.
+    OnewayStarted(Box<OnewayStatus>),
+    /// One-way losses, at a look.
+    Oneway(Box<OnewayRow>),
+    /// A one-way measurement is over.
+    OnewayFinished(Box<OnewayStatus>),
     /// What an MVPN ought to be from now on.
     Expected {
         /// What.

@@ -20,6 +20,7 @@ mod agenda;
 mod alarms;
 mod load;
 mod mvpn;
+mod oneway;
 mod packets;
 mod requests;
 mod tasks;
@@ -40,6 +41,7 @@ use crate::filter::{self, FilterInput};
 use crate::membership::Wanted;
 use crate::name::Name;
 use crate::numbered::Numbered;
+use crate::oneway::Peers;
 use crate::passive::Passive;
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::report::{Overhead, Record};
@@ -140,6 +142,7 @@ pub struct Session {
     mvpns: BTreeMap<Name, Mvpn>,
     alarms: Alarms,
     passives: BTreeMap<Name, Passive>,
+    peers: Peers,
     /// Which MVPN is listened to, by tunnel and default MDT.
     watches: BTreeMap<(u32, Ipv4Addr), Name>,
     /// Costs of dropped tunnels, and of packets that belong to none.
@@ -191,6 +194,7 @@ impl Session {
             mvpns: BTreeMap::new(),
             alarms: Alarms::default(),
             passives: BTreeMap::new(),
+            peers: Peers::default(),
             watches: BTreeMap::new(),
             overhead: Overhead::default(),
             capture: CaptureStatus::default(),

@@ -1,6 +1,7 @@
 //! The command line: what can be said to `vmscope`.
 
 mod errand;
+mod oneway;
 mod probe_options;
 mod serve;
 mod verbs;

@@ -2,6 +2,7 @@
 
 pub mod alarms;
 pub mod mvpn;
+mod oneway;
 mod table;
 mod tables;
 pub mod units;
@@ -44,6 +45,12 @@ pub fn answer(answer: &Answer) -> String {
             heard,
         } => mvpn::state(*at_ns, records, heard),
         Answer::Alarms { alarms, counts } => tables::alarms(alarms, counts),
+        Answer::Oneway(status) => oneway::one(status),
+        Answer::Oneways { oneways } => oneway::all(oneways),
+        Answer::Collected(collected) => oneway::collected(collected),
+        Answer::Reflecting(reflecting) => oneway::reflecting(reflecting),
+        Answer::Peers { peers } => oneway::peers(peers),
+        Answer::Agents { agents } => oneway::agents(agents),
         Answer::Passives { passives } => tables::passives(passives),
         Answer::Streams {
             streams,
@@ -78,6 +85,7 @@ pub fn event(event: &Event) -> String {
             transition.turn.as_str(),
             transition.alarm.message
         ),
+        Event::Oneway(row) => oneway::row(row),
         Event::Shutdown => "the monitor ends\n".to_owned(),
     }
 }

@@ -1,5 +1,7 @@
 //! Entries to rows.
 
+mod oneway;
+
 use vmscope_core::alarm::{Transition, Turn};
 use vmscope_core::report::{
     Distribution, Fate, IntervalRow, PingRow, ProbeRecord, Record, StreamRow, TaskStatus,
@@ -127,6 +129,9 @@ fn write_record(db: &mut Database, session: u32, record: &Record) -> Result<()> 
         | Record::Repeated(_) => Ok(()),
         Record::Stream { at_ns, stream } => passive_result(db, session, *at_ns, stream),
         Record::PassiveStarted(spec) => passive_started(db, session, spec),
+        Record::OnewayStarted(status) => oneway::started(db, session, status),
+        Record::Oneway(row) => oneway::row(db, session, row),
+        Record::OnewayFinished(status) => oneway::finished(db, session, status),
     }
 }
 
@@ -310,6 +315,10 @@ impl Row {
 
 fn interval_result(db: &mut Database, session: u32, row: &IntervalRow) -> Result<()> {
     let (pair, counts, path) = (&row.pair, &row.pair.counts, &row.pair.corrected);
+    let inferred_from = match path.inferred_from.as_slice() {
+        [] => None,
+        names => Some(json(&names)?),
+    };
     Row::default()
         .ints([session.into(), row.task.into(), row.row, row.interval])
         .ints([pair.sender.into(), pair.receiver.into()])
@@ -324,6 +333,12 @@ fn interval_result(db: &mut Database, session: u32, row: &IntervalRow) -> Result
         .reals([path.sender_ping_loss, path.receiver_ping_loss])
         .maybe_ints([path.delay_half_ns, path.delay_low_ns, path.delay_high_ns])
         .reals([path.loss_half, path.loss_low, path.loss_high])
+        .reals([
+            path.loss_inferred,
+            path.loss_inferred_low,
+            path.loss_inferred_high,
+        ])
+        .text(inferred_from)
         .insert_into(db, "interval_result")
 }
 

@@ -217,6 +217,22 @@ impl Named<'_> {
         self.0.maybe_real(self.0.column(column)?)
     }
 
+    /// Absent, too, where an older layout has no such column.
+    fn real_if_there(&self, column: &str) -> Result<Option<f64>> {
+        match self.0.column(column) {
+            Ok(column) => self.0.maybe_real(column),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Absent, too, where an older layout has no such column.
+    fn text_if_there(&self, column: &str) -> Result<Option<&str>> {
+        match self.0.column(column) {
+            Ok(column) => self.0.maybe_text(column),
+            Err(_) => Ok(None),
+        }
+    }
+
     fn distribution(&self, metric: &str) -> Result<Option<Distribution>> {
         let column = |part: &str| format!("{metric}_{part}");
         let Some(samples) = self.maybe_int(&column("samples"))? else {
@@ -284,7 +300,20 @@ fn corrected(row: &Named<'_>) -> Result<Corrected> {
         loss_half: row.maybe_real("path_loss_half")?,
         loss_low: row.maybe_real("path_loss_low")?,
         loss_high: row.maybe_real("path_loss_high")?,
+        loss_inferred: row.real_if_there("path_loss_inferred")?,
+        loss_inferred_low: row.real_if_there("path_loss_inferred_low")?,
+        loss_inferred_high: row.real_if_there("path_loss_inferred_high")?,
+        inferred_from: inferred_from(row)?,
     })
+}
+
+fn inferred_from(row: &Named<'_>) -> Result<Vec<Name>> {
+    match row.text_if_there("path_loss_inferred_from")? {
+        Some(names) => {
+            serde_json::from_str(names).map_err(|error| DatabaseError::Column(error.to_string()))
+        }
+        None => Ok(Vec::new()),
+    }
 }
 
 fn probe_record(row: &Row) -> Result<ProbeRecord> {

@@ -22,9 +22,10 @@ use crate::location::Location;
 
 mod alarm;
 mod mvpn;
+mod oneway;
 
 /// The migrations, oldest first; `user_version` counts them.
-pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT, mvpn::LAYOUT, alarm::LAYOUT];
+pub const MIGRATIONS: &[&str] = &[FIRST_LAYOUT, mvpn::LAYOUT, alarm::LAYOUT, oneway::LAYOUT];
 
 const FIRST_LAYOUT: &str = "
 CREATE TABLE session (            -- one run of the monitor

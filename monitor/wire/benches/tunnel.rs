@@ -26,6 +26,7 @@ fn outer() -> Outer {
 fn probe(sequence: u32, payload_len: usize) -> Inner<'static> {
     let probe = ProbeRepr {
         warm_up: false,
+        reflected: false,
         session: 1,
         task: 2,
         tunnel: 3,

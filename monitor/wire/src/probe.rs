@@ -3,11 +3,13 @@
 //! ```text
 //!  0 magic "VMSP"            16 sender tunnel id
 //!  4 version = 1             20 sequence
-//!  5 flags, bit 0 warm-up    24 send time, 64 bits, monotonic ns
+//!  5 flags (see below)      24 send time, 64 bits, monotonic ns
 //!  6 header length = 32      32 zeros up to the payload's size
 //!  8 session
 //! 12 task                    all big endian, 32 bits where nothing is said
 //! ```
+//!
+//! Flags: bit 0 warm-up, bit 1 reflected (sent again by another monitor that received it).
 
 use core::fmt;
 
@@ -23,12 +25,13 @@ pub const HEADER_LEN: usize = 32;
 
 const VERSION: u8 = 1;
 const WARM_UP: u8 = 0x01;
+const REFLECTED: u8 = 0x02;
 pub(crate) const FLAGS_AT: usize = 5;
 pub(crate) const SEQUENCE_AT: usize = 20;
 pub(crate) const SENT_AT: usize = 24;
 
-pub(crate) const fn flags(warm_up: bool) -> u8 {
-    if warm_up { WARM_UP } else { 0 }
+pub(crate) const fn flags(warm_up: bool, reflected: bool) -> u8 {
+    (if warm_up { WARM_UP } else { 0 }) | (if reflected { REFLECTED } else { 0 })
 }
 
 const fn field(name: &'static str, offset: usize) -> Field {
@@ -63,7 +66,7 @@ impl<'a> Packet<'a> {
         payload.starts_with(&MAGIC.to_be_bytes())
     }
 
-    /// Flags; bit 0 is warm-up, the others are reserved and ignored.
+    /// Flags; bit 0 is warm-up, bit 1 reflected, the others are reserved and ignored.
     #[must_use]
     pub fn flags(&self) -> u8 {
         self.bytes[FLAGS_AT]
@@ -87,6 +90,8 @@ impl<'a> Packet<'a> {
 pub struct Repr {
     /// Sent before measurement begins, to build the multicast tree; not to be counted.
     pub warm_up: bool,
+    /// Sent again by whoever received it: not to be sent again once more.
+    pub reflected: bool,
     /// Random per start of the daemon: probes of another life are not ours.
     pub session: u32,
     /// The task it belongs to.
@@ -105,6 +110,7 @@ impl Repr {
     pub fn parse(packet: &Packet<'_>) -> Self {
         Self {
             warm_up: packet.flags() & WARM_UP != 0,
+            reflected: packet.flags() & REFLECTED != 0,
             session: u32_at(packet.bytes, 8),
             task: u32_at(packet.bytes, 12),
             tunnel: u32_at(packet.bytes, 16),
@@ -125,7 +131,7 @@ impl Repr {
         let (header, padding) = payload.split_at_mut(HEADER_LEN);
         put_u32(header, 0, MAGIC);
         header[4] = VERSION;
-        header[FLAGS_AT] = flags(self.warm_up);
+        header[FLAGS_AT] = flags(self.warm_up, self.reflected);
         put_u16(header, 6, HEADER_LEN as u16);
         put_u32(header, 8, self.session);
         put_u32(header, 12, self.task);
@@ -145,9 +151,10 @@ impl fmt::Display for Repr {
             self.sequence, self.task, self.tunnel
         )?;
         let warm_up = if self.warm_up { ", warm-up" } else { "" };
+        let reflected = if self.reflected { ", reflected" } else { "" };
         write!(
             f,
-            ", session {:08x}, sent at {} ns{warm_up}",
+            ", session {:08x}, sent at {} ns{warm_up}{reflected}",
             self.session, self.sent_ns
         )
     }

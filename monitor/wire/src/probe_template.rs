@@ -59,7 +59,7 @@ impl ProbeTemplate {
     ) -> Result<()> {
         field("packet", 0).fits(self.packet_len, packet)?;
         let probe = &mut packet[self.probe_at..];
-        let flags = probe::flags(warm_up);
+        let flags = probe::flags(warm_up, false);
         probe[probe::FLAGS_AT] = flags;
         put_u32(probe, probe::SEQUENCE_AT, sequence);
         put_u64(probe, probe::SENT_AT, sent_ns);

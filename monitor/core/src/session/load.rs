@@ -40,6 +40,9 @@ impl Session {
         for join in &config.joins {
             self.group_join(now, join)?;
         }
+        for peer in &config.peer {
+            self.peer_add(peer.clone())?;
+        }
         for mvpn in &config.mvpns {
             self.mvpn_add(now, mvpn.clone())?;
         }
@@ -65,6 +68,7 @@ impl Session {
     fn configuration(&self) -> Config {
         let mut config = Config {
             tunnels: self.tunnels.iter().map(|t| t.spec.clone()).collect(),
+            peer: self.peers.specs().cloned().collect(),
             ..Config::default()
         };
         for (name, mvpn) in &self.mvpns {

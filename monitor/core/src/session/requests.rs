@@ -100,6 +100,18 @@ impl Session {
             Operation::MvpnPeStop(pe) => self
                 .mvpn_pe(now, &pe.mvpn, &pe.tunnel, false)
                 .map(|s| Answer::Mvpn(Box::new(s))),
+            operation @ (Operation::OnewayStart(_)
+            | Operation::OnewayStop(_)
+            | Operation::OnewayDrop(_)
+            | Operation::OnewayShow(_)
+            | Operation::OnewayList
+            | Operation::CollectStart(_)
+            | Operation::CollectTake { .. }
+            | Operation::CollectStop(_)
+            | Operation::ReflectStart(_)
+            | Operation::ReflectStop(_)
+            | Operation::PeerList
+            | Operation::AgentList) => self.answer_oneway(now, operation),
             Operation::PassiveStart(spec) => self.passive_start(now, spec).map(|()| Answer::Done),
             Operation::PassiveStop(Named { name }) => {
                 self.passive(&name)?;

@@ -147,6 +147,7 @@ impl Session {
             tunnel: due.tunnel,
             seq: due.seq,
             warmup: due.warmup,
+            reflected: false,
             sent: now,
         };
         let bytes = self.templates.write(&tunnel.spec, &shape, &header).ok()?;

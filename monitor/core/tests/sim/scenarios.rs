@@ -48,7 +48,7 @@ fn correction(sim: &mut Sim) -> Vec<String> {
     };
     let mut found = Vec::new();
     for pair in &pairs {
-        let c = pair.corrected;
+        let c = &pair.corrected;
         let delay = c.delay_half_ns.unwrap_or_default();
         // Of duplicates the first counts, so the mean is a little below 50 ms.
         if delay.abs_diff(49_400_000) > 2_500_000 {

@@ -10,6 +10,7 @@ use vmscope_core::control::*;
 use vmscope_core::name::Name;
 use vmscope_store::mvpn::{Filter, Utc};
 
+use super::oneway;
 use super::verbs::*;
 
 /// What a verb comes to.
@@ -107,6 +108,9 @@ impl Verb {
             Verb::Task(verb) => task(verb),
             Verb::Stats(verb) => stats(verb),
             Verb::Results(arguments) => return Ok(results(arguments)),
+            Verb::Oneway(verb) => oneway::operation(verb),
+            Verb::Peers => Operation::PeerList,
+            Verb::Agents => Operation::AgentList,
             Verb::Passive(verb) => passive(verb),
             Verb::Filter => Operation::Filter,
             Verb::Config(ConfigVerb::Load { file }) => {
@@ -394,6 +398,7 @@ fn event_kind(kind: Kind) -> EventKind {
         Kind::Filter => EventKind::Filter,
         Kind::Change => EventKind::Change,
         Kind::Alarm => EventKind::Alarm,
+        Kind::Oneway => EventKind::Oneway,
         Kind::Shutdown => EventKind::Shutdown,
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use vmscope_core::name::Name;
 use vmscope_core::time::Span;
 
+use super::oneway::OnewayVerb;
 use super::probe_options::ProbeOptions;
 
 /// What can be asked of the monitor.
@@ -44,6 +45,13 @@ pub enum Verb {
     Stats(StatsVerb),
     /// Interval results of a task, from the monitor or from its database
     Results(ResultsArgs),
+    /// One-way loss between this host and a router
+    #[command(subcommand)]
+    Oneway(OnewayVerb),
+    /// Other monitors that this one may ask
+    Peers,
+    /// Readers of routers' counters
+    Agents,
     /// Measure customer traffic, injecting nothing
     #[command(subcommand)]
     Passive(PassiveVerb),
@@ -479,6 +487,8 @@ pub enum Kind {
     Change,
     /// An alarm was raised, changed or cleared
     Alarm,
+    /// One-way losses at a look, and at the end
+    Oneway,
     /// The monitor is about to end
     Shutdown,
 }

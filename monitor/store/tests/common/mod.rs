@@ -128,6 +128,10 @@ pub fn interval(row: u64) -> IntervalRow {
                 loss_half: None,
                 loss_low: Some(0.0),
                 loss_high: Some(0.5),
+                loss_inferred: Some(0.09),
+                loss_inferred_low: Some(0.08),
+                loss_inferred_high: Some(0.1),
+                inferred_from: vec![name("up1"), name("up2")],
             },
         },
     }

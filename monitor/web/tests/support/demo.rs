@@ -586,6 +586,7 @@ fn pair(task: &str, first: u32, a: u32, b: u32, interval: u64) -> PairResult {
             loss_half: Some(lost as f64 / sent as f64),
             loss_low: Some(lost as f64 / sent as f64 * 0.8),
             loss_high: Some(lost as f64 / sent as f64),
+            ..Corrected::default()
         },
     }
 }

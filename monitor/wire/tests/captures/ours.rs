@@ -62,6 +62,7 @@ fn in_tunnel(outer: &Outer, inner: &Inner<'_>) -> Vec<u8> {
 fn probe() -> Inner<'static> {
     let probe = ProbeRepr {
         warm_up: false,
+        reflected: false,
         session: 0xcafe_f00d,
         task: 3,
         tunnel: 5,

@@ -15,6 +15,7 @@ const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 1, 1);
 const PROBE: ProbeRepr = ProbeRepr {
     warm_up: true,
+    reflected: false,
     session: 1,
     task: 2,
     tunnel: 3,

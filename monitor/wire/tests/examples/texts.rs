@@ -49,6 +49,7 @@ fn packets() {
     };
     let probe = ProbeRepr {
         warm_up: true,
+        reflected: false,
         session: 0xcafe,
         task: 3,
         tunnel: 5,

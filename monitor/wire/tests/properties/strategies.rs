@@ -238,9 +238,10 @@ impl Igmp {
 
 /// A probe's header.
 pub fn probe() -> impl Strategy<Value = ProbeRepr> {
-    any::<(bool, u32, u32, u32, u32, u64)>().prop_map(
-        |(warm_up, session, task, tunnel, sequence, sent_ns)| ProbeRepr {
+    any::<(bool, bool, u32, u32, u32, u32, u64)>().prop_map(
+        |(warm_up, reflected, session, task, tunnel, sequence, sent_ns)| ProbeRepr {
             warm_up,
+            reflected,
             session,
             task,
             tunnel,

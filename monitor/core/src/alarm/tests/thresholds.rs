@@ -53,18 +53,7 @@ fn row(bench: &Bench, task: &str, lost: u64, p99_ms: i64) -> IntervalRow {
             delay: Some(delay),
             ipdv: None,
             pdv: None,
-            corrected: Corrected {
-                sender_rtt_ns: None,
-                receiver_rtt_ns: None,
-                sender_ping_loss: None,
-                receiver_ping_loss: None,
-                delay_half_ns: None,
-                delay_low_ns: None,
-                delay_high_ns: None,
-                loss_half: None,
-                loss_low: None,
-                loss_high: None,
-            },
+            corrected: Corrected::default(),
         },
     }
 }
