@@ -26,7 +26,9 @@
 //! bursts the true level is lower.
 
 use crate::fault::{Fault, Planted};
-use crate::report::{Corrected, PairCounts};
+use crate::inference::{Doubt, Estimate, path_loss};
+use crate::oneway::Inferred;
+use crate::report::{Corrected, PairCounts, PairResult};
 
 /// Normal quantile for three two-sided intervals that hold together with 95 %: 1 - 0.05/6.
 const Z_THREE_AT_95: f64 = 2.393_98;
@@ -89,6 +91,40 @@ pub fn correct(
         loss_inferred_high: None,
         inferred_from: Vec::new(),
     }
+}
+
+/// Removes the tunnels' one-way losses from a pair's, where they have been inferred (OL-10). What contradicts them
+/// beyond chance is left uncorrected: then they were not measured under the same conditions.
+pub(crate) fn correct_by_inference(
+    pair: &mut PairResult,
+    inferred: Option<&Inferred<'_>>,
+    fault: Planted,
+) {
+    let Some(inferred) = inferred else {
+        return;
+    };
+    let certain = |estimate: &Estimate| Estimate {
+        variance: 0.0,
+        low: estimate.loss,
+        high: estimate.loss,
+        ..estimate.clone()
+    };
+    let (up, down) = match fault.is(Fault::InferenceErrorForgotten) {
+        true => (certain(inferred.up), certain(inferred.down)),
+        false => (inferred.up.clone(), inferred.down.clone()),
+    };
+    let Ok(path) = path_loss(pair.counts.sent, pair.counts.received, &up, &down) else {
+        return;
+    };
+    let contradicts = |doubt: &Doubt| matches!(doubt, Doubt::TunnelsLoseMore { .. });
+    if path.doubts.iter().any(contradicts) {
+        return;
+    }
+    let corrected = &mut pair.corrected;
+    corrected.loss_inferred = Some(path.loss);
+    corrected.loss_inferred_low = Some(path.low);
+    corrected.loss_inferred_high = Some(path.high);
+    corrected.inferred_from.clone_from(&inferred.from);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -70,6 +70,14 @@ faults! {
     AlarmNeverCleared = "alarm-never-cleared",
     /// Alarms do not wait to be raised.
     AlarmAtOnce = "alarm-at-once",
+    /// Of one-way loss, the ways up and down are taken for each other.
+    UpAndDownSwapped = "up-and-down-swapped",
+    /// A probe that was sent again counts as the router's own copy, too.
+    ReflectedAsDirect = "reflected-as-direct",
+    /// What a peer's capture dropped counts as lost on the way to it.
+    CollectorDropsAsLoss = "collector-drops-as-loss",
+    /// Pairs are corrected by one-way losses as if these had no error.
+    InferenceErrorForgotten = "inference-error-forgotten",
 }
 
 impl fmt::Display for Fault {

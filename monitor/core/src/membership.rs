@@ -50,6 +50,10 @@ pub enum Owner {
     Passive(Name),
     /// The watch of an MVPN.
     Watch(Name),
+    /// A run of a one-way measurement.
+    Oneway(Name, u32),
+    /// A peer's one-way measurement, which this monitor helps with.
+    Peer(Name),
 }
 
 impl fmt::Display for Owner {
@@ -59,6 +63,8 @@ impl fmt::Display for Owner {
             Owner::Task(name, _) => write!(f, "task {name}"),
             Owner::Passive(name) => write!(f, "passive {name}"),
             Owner::Watch(name) => write!(f, "watch {name}"),
+            Owner::Oneway(name, _) => write!(f, "one-way {name}"),
+            Owner::Peer(name) => write!(f, "peer's {name}"),
         }
     }
 }

@@ -18,6 +18,7 @@
 
 mod agenda;
 mod alarms;
+mod helping;
 mod load;
 mod mvpn;
 mod oneway;
@@ -41,7 +42,7 @@ use crate::filter::{self, FilterInput};
 use crate::membership::Wanted;
 use crate::name::Name;
 use crate::numbered::Numbered;
-use crate::oneway::Peers;
+use crate::oneway::{Inferred, Known, Oneway};
 use crate::passive::Passive;
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::report::{Overhead, Record};
@@ -142,7 +143,7 @@ pub struct Session {
     mvpns: BTreeMap<Name, Mvpn>,
     alarms: Alarms,
     passives: BTreeMap<Name, Passive>,
-    peers: Peers,
+    oneway: Oneway,
     /// Which MVPN is listened to, by tunnel and default MDT.
     watches: BTreeMap<(u32, Ipv4Addr), Name>,
     /// Costs of dropped tunnels, and of packets that belong to none.
@@ -194,7 +195,7 @@ impl Session {
             mvpns: BTreeMap::new(),
             alarms: Alarms::default(),
             passives: BTreeMap::new(),
-            peers: Peers::default(),
+            oneway: Oneway::default(),
             watches: BTreeMap::new(),
             overhead: Overhead::default(),
             capture: CaptureStatus::default(),
@@ -231,6 +232,8 @@ impl Session {
             Purpose::Probe { task, sender, seq } => {
                 if let Some(task) = self.tasks.get_mut(task) {
                     task.handle_unsent(sender, seq);
+                } else if let Some(run) = self.oneway.runs.get_mut(&task) {
+                    run.handle_unsent(seq);
                 }
             }
             Purpose::Ping { tunnel, seq } => {
@@ -238,6 +241,7 @@ impl Session {
                     tunnel.pinger.handle_unsent(seq);
                 }
             }
+            Purpose::Reflection { number } => self.oneway.reflector.handle_unsent(number),
             // Reports are repeated anyway (RFC 3376 §5.1).
             Purpose::Igmp { .. } | Purpose::Disguised => {}
         }
@@ -281,6 +285,7 @@ impl Session {
         [self.agenda.first(), self.alarms.next_deadline()]
             .into_iter()
             .flatten()
+            .chain(self.oneway_due())
             .chain([self.reports_due()])
             .min()
     }
@@ -292,6 +297,7 @@ impl Session {
     /// Does everything that time alone brings about.
     fn advance(&mut self, now: Instant) {
         self.advance_tasks(now);
+        self.advance_oneway(now);
         self.advance_watches(now);
         self.advance_alarms(now);
         if now >= self.reports_due() {
@@ -313,6 +319,7 @@ impl Session {
             let around = Around {
                 tunnels: &self.tunnels,
                 drops: &self.drops,
+                known: &self.oneway.known,
                 now,
             };
             task.advance(now, &around, &mut out);
@@ -321,6 +328,15 @@ impl Session {
             self.handle_output(now, id, output);
         }
         self.reschedule_task(id);
+    }
+
+    fn around(&self, now: Instant) -> Around<'_> {
+        Around {
+            tunnels: &self.tunnels,
+            drops: &self.drops,
+            known: &self.oneway.known,
+            now,
+        }
     }
 
     fn handle_output(&mut self, now: Instant, id: u32, output: Output) {
@@ -381,12 +397,16 @@ impl Session {
             for id in self.tasks.numbers().collect::<Vec<_>>() {
                 self.stop_run(now, id);
             }
+            self.end_oneway(now);
         }
     }
 
     fn advance_ending(&mut self, now: Instant) {
         match self.ending {
-            Ending::Draining if self.tasks.iter().all(Task::is_finished) => {
+            Ending::Draining
+                if self.tasks.iter().all(Task::is_finished) && self.oneway_is_over() =>
+            {
+                self.end_help(now, true);
                 for name in self.passives.keys().cloned().collect::<Vec<_>>() {
                     self.stop_passive(now, &name);
                 }
@@ -470,6 +490,7 @@ impl Session {
 struct Around<'a> {
     tunnels: &'a Tunnels,
     drops: &'a DropLog,
+    known: &'a Known,
     now: Instant,
 }
 
@@ -483,6 +504,10 @@ impl Surroundings for Around<'_> {
 
     fn capture_drops_since(&self, start: Instant) -> u64 {
         self.drops.since(start)
+    }
+
+    fn inferred(&self, sender: u32, receiver: u32, when: Instant) -> Option<Inferred<'_>> {
+        self.known.of_pair(sender, receiver, when)
     }
 }
 
@@ -511,6 +536,17 @@ impl DropLog {
             .iter()
             .rev()
             .take_while(|(at, _)| *at >= start)
+            .map(|(_, new)| new)
+            .sum()
+    }
+
+    /// Those first seen from `start` until `end`, both included.
+    fn between(&self, start: Instant, end: Instant) -> u64 {
+        let within = |(at, _): &&(Instant, u64)| start <= *at && *at <= end;
+        let from_the_latest = self.seen.iter().rev();
+        from_the_latest
+            .take_while(|(at, _)| *at >= start)
+            .filter(within)
             .map(|(_, new)| new)
             .sum()
     }

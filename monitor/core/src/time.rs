@@ -188,6 +188,11 @@ impl Rate {
         Rate(pps * 1_000)
     }
 
+    /// `millipps` thousandths of a packet per second.
+    pub const fn from_millipps(millipps: u64) -> Self {
+        Rate(millipps)
+    }
+
     /// The rate in thousandths of a packet per second.
     pub const fn as_millipps(self) -> u64 {
         self.0

@@ -67,6 +67,17 @@ impl PacketCounts {
         }
     }
 
+    /// Adds those of another time, of the same leaves.
+    pub fn absorb(&mut self, other: &PacketCounts) {
+        self.sent = self.sent.saturating_add(other.sent);
+        self.any = self.any.saturating_add(other.any);
+        for (sum, leaf) in self.leaves.iter_mut().zip(&other.leaves) {
+            sum.received = sum.received.saturating_add(leaf.received);
+            sum.others = sum.others.saturating_add(leaf.others);
+            sum.both = sum.both.saturating_add(leaf.both);
+        }
+    }
+
     /// Whether these can be counts of probes at all, and of so many leaves.
     pub(super) fn check(&self, leaves: usize) -> Result<(), InferenceError> {
         let wrong = |found: String| {

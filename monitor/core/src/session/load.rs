@@ -55,6 +55,9 @@ impl Session {
         for passive in &config.passive {
             self.passive_start(now, passive.clone())?;
         }
+        for oneway in &config.oneway {
+            self.oneway_start(now, oneway.clone())?;
+        }
         if config.alarms != AlarmSpec::default() {
             self.set_alarms(now, config.alarms.clone())?;
         }
@@ -68,7 +71,7 @@ impl Session {
     fn configuration(&self) -> Config {
         let mut config = Config {
             tunnels: self.tunnels.iter().map(|t| t.spec.clone()).collect(),
-            peer: self.peers.specs().cloned().collect(),
+            peer: self.oneway.peers.specs().cloned().collect(),
             ..Config::default()
         };
         for (name, mvpn) in &self.mvpns {
@@ -105,6 +108,7 @@ impl Session {
             }
         }
         config.passive = self.passives.values().map(|p| p.spec.clone()).collect();
+        config.oneway = self.oneways_running().cloned().collect();
         config.alarms = self.alarms.spec().clone();
         config.expected = self.alarms.all_expected().cloned().collect();
         config

@@ -1,16 +1,65 @@
-//! One-way loss: measurements of this monitor, and what it does for those of others.
+//! One-way loss: measurements of this monitor, and how they are driven.
 
-use super::Session;
-use crate::control::{Answer, ErrorCode, Operation, Refusal};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use super::tasks::{check_group, check_probes};
+use super::{DropLog, Ending, Session};
+use crate::control::{Answer, ErrorCode, Event, LeafSpec, Named, OnewaySpec, Operation, Refusal};
+use crate::inference::Confidence;
+use crate::membership::{Owner, Wanted};
 use crate::name::Name;
 use crate::oneway::spec::PeerSpec;
-use crate::oneway::{PeerFailure, PeerRequest};
-use crate::time::Instant;
+use crate::oneway::{LEAVES_MAX, Output, PeerFailure, PeerRequest, Peers, Run, Setting, Sight};
+use crate::probe::WINDOW_MAX;
+use crate::report::Record;
+use crate::time::{Instant, NS_PER_S, Span};
+use crate::tunnel::{Tunnels, check_sources};
+
+/// Measurements that are not over, at most.
+const RUNS_MAX: usize = 64;
+/// Measurements by name, over or not.
+const NAMES_MAX: usize = 256;
+const BLOCK_MIN: Span = Span::from_ms(100);
+const BLOCK_MAX: Span = Span::from_s(60);
+/// Longest that probes stay open beyond their loss timeout: a silent peer's time.
+const OPEN_BEYOND: Span = Span::from_s(12);
+/// Pings of so much time are looked at for the least round trip.
+const PINGS_OF: Span = Span::from_s(60);
+
+/// What measurements see of the monitor.
+struct Seen<'a> {
+    tunnels: &'a Tunnels,
+    drops: &'a DropLog,
+    peers: &'a Peers,
+    realtime_minus_monotonic_ns: Option<i64>,
+    now: Instant,
+}
+
+impl Sight for Seen<'_> {
+    fn capture_drops(&self, start: Instant, end: Instant) -> u64 {
+        self.drops.between(start, end)
+    }
+
+    fn least_ping_ns(&self, tunnel: u32) -> Option<i64> {
+        let tunnel = self.tunnels.get(tunnel)?;
+        let row = tunnel.ping_row(self.now - PINGS_OF, self.now, self.now);
+        row.rtt.map(|rtt| rtt.min_ns)
+    }
+
+    fn clock_error(&self, peer: &Name) -> Option<Span> {
+        self.peers.get(peer)?.clock_error
+    }
+
+    fn realtime_minus_monotonic_ns(&self) -> Option<i64> {
+        self.realtime_minus_monotonic_ns
+    }
+}
 
 impl Session {
     /// The next request to a peer.
     pub fn poll_peer(&mut self) -> Option<PeerRequest> {
-        self.peers.poll()
+        self.oneway.peers.poll()
     }
 
     /// What a peer answered, or why it did not.
@@ -21,13 +70,31 @@ impl Session {
         id: u64,
         outcome: Result<Answer, PeerFailure>,
     ) {
-        let _ = self.peers.handle_reply(now, peer, id, outcome);
+        if let Some(heard) = self.oneway.peers.handle_reply(now, peer, id, outcome) {
+            self.handle_heard(now, heard);
+        }
+    }
+
+    fn handle_heard(&mut self, now: Instant, heard: crate::oneway::Heard) {
+        let Some((id, leaf)) = heard.asker else {
+            return;
+        };
+        if let Some(run) = self.oneway.runs.get_mut(&id) {
+            run.handle_reply(now, leaf, heard.asked, heard.outcome);
+            self.join_for_oneway(now, id);
+        }
+    }
+
+    /// What the wall clock shows less what the monotonic clock shows: only stamps of monitors whose wall clocks are
+    /// known to agree are compared by it.
+    pub fn handle_wall_clock(&mut self, realtime_minus_monotonic_ns: i64) {
+        self.oneway.realtime_minus_monotonic_ns = Some(realtime_minus_monotonic_ns);
     }
 
     /// Another monitor that may be asked.
     pub(super) fn peer_add(&mut self, spec: PeerSpec) -> Result<(), Refusal> {
         let name = spec.name.clone();
-        match self.peers.add(spec) {
+        match self.oneway.peers.add(spec) {
             true => Ok(()),
             false => Err(Refusal::new(
                 ErrorCode::Exists,
@@ -40,18 +107,373 @@ impl Session {
     /// Answers what is asked of one-way loss.
     pub(super) fn answer_oneway(
         &mut self,
-        _now: Instant,
+        now: Instant,
         operation: Operation,
     ) -> Result<Answer, Refusal> {
         match operation {
+            Operation::OnewayStart(spec) => {
+                let id = self.oneway_start(now, *spec)?;
+                self.oneway_answer(id)
+            }
+            Operation::OnewayStop(Named { name }) => {
+                let id = self.find_oneway(&name)?;
+                if let Some(run) = self.oneway.runs.get_mut(&id) {
+                    run.stop(now);
+                }
+                self.advance_oneway(now);
+                self.oneway_answer(id)
+            }
+            Operation::OnewayDrop(Named { name }) => self.oneway_drop(&name).map(|()| Answer::Done),
+            Operation::OnewayShow(Named { name }) => {
+                let id = self.find_oneway(&name)?;
+                self.oneway_answer(id)
+            }
+            Operation::OnewayList => {
+                let ids = self.oneway.names.values();
+                let runs = ids.filter_map(|id| self.oneway.runs.get(id));
+                let oneways = runs.map(Run::status).collect();
+                Ok(Answer::Oneways { oneways })
+            }
             Operation::PeerList => Ok(Answer::Peers {
-                peers: self.peers.statuses(),
+                peers: self.oneway.peers.statuses(),
             }),
-            _ => Err(Refusal::new(
-                ErrorCode::State,
-                "one-way loss is not measured yet",
-                "wait for the next version",
-            )),
+            Operation::AgentList => Ok(Answer::Agents { agents: Vec::new() }),
+            other => self.answer_peer(now, other),
         }
     }
+
+    fn oneway_answer(&self, id: u32) -> Result<Answer, Refusal> {
+        let run = self.oneway.runs.get(&id);
+        run.map(|run| Answer::Oneway(Box::new(run.status())))
+            .ok_or_else(|| {
+                let message = format!("run {id} is gone");
+                Refusal::new(ErrorCode::NotFound, message, "see oneway-list")
+            })
+    }
+
+    fn find_oneway(&self, name: &Name) -> Result<u32, Refusal> {
+        self.oneway.names.get(name).copied().ok_or_else(|| {
+            let message = format!("there is no one-way measurement {name}");
+            Refusal::new(
+                ErrorCode::NotFound,
+                message,
+                "see oneway-list for those there are",
+            )
+        })
+    }
+
+    /// Measurements that are not over, as they were asked for.
+    pub(super) fn oneways_running(&self) -> impl Iterator<Item = &OnewaySpec> {
+        let running = self.oneway.runs.values().filter(|run| !run.is_over());
+        running.map(|run| &run.spec)
+    }
+
+    /// Starts a measurement; one of its name that is over is forgotten, but for what it found.
+    pub(super) fn oneway_start(&mut self, now: Instant, spec: OnewaySpec) -> Result<u32, Refusal> {
+        self.check_oneway(&spec)?;
+        let confidence = Confidence::new(spec.confidence.share()).ok_or_else(|| {
+            let (name, found) = (&spec.name, spec.confidence);
+            let message = format!("cannot start one-way measurement {name}: confidence {found}");
+            let remedy = "use at least 50%, below 100%, such as 95%";
+            Refusal::new(ErrorCode::Invalid, message, remedy)
+        })?;
+        let up = self.tunnels.find(&spec.up)?;
+        let downs: Result<Vec<u32>, _> = spec
+            .down
+            .iter()
+            .map(|name| self.tunnels.find(name))
+            .collect();
+        let id = self.take_run_number();
+        let source = self
+            .tunnels
+            .get(up)
+            .map_or(Ipv4Addr::UNSPECIFIED, |tunnel| tunnel.spec.inner_local);
+        let setting = Setting {
+            id,
+            up,
+            downs: downs?,
+            source,
+            session: self.options.session,
+            probe_port: self.options.probe_port,
+            first_seq: self.options.first_seq,
+            confidence,
+            fault: self.options.fault,
+        };
+        if let Some(before) = self.oneway.names.insert(spec.name.clone(), id) {
+            self.oneway.runs.remove(&before);
+        }
+        let run = Run::start(spec, setting, now);
+        self.record(now, Record::OnewayStarted(Box::new(run.status())));
+        self.oneway.runs.insert(id, run);
+        self.join_for_oneway(now, id);
+        Ok(id)
+    }
+
+    fn oneway_drop(&mut self, name: &Name) -> Result<(), Refusal> {
+        let id = self.find_oneway(name)?;
+        if self.oneway.runs.get(&id).is_some_and(|run| !run.is_over()) {
+            return Err(Refusal::new(
+                ErrorCode::State,
+                format!("cannot drop one-way measurement {name}: it is not over"),
+                "stop it, and wait until it is over",
+            ));
+        }
+        self.oneway.runs.remove(&id);
+        self.oneway.names.remove(name);
+        self.oneway.known.forget_measurement(name);
+        Ok(())
+    }
+
+    /// Refuses what cannot work, or would take unbounded memory.
+    fn check_oneway(&self, spec: &OnewaySpec) -> Result<(), Refusal> {
+        let what = format!("one-way measurement {}", spec.name);
+        let cannot = |code, found: String, remedy: &str| {
+            let message = format!("cannot start {what}: {found}");
+            Err(Refusal::new(code, message, remedy))
+        };
+        let invalid =
+            |found: &str, remedy: &str| cannot(ErrorCode::Invalid, found.to_owned(), remedy);
+        if self.ending != Ending::No {
+            return cannot(
+                ErrorCode::State,
+                "the monitor is shutting down".to_owned(),
+                "start it again",
+            );
+        }
+        let there = self.oneway.names.get(&spec.name);
+        let there = there.and_then(|id| self.oneway.runs.get(id));
+        if there.is_some_and(|run| !run.is_over()) {
+            let remedy = "stop it first, or choose another name";
+            return cannot(ErrorCode::Exists, "it is not over".to_owned(), remedy);
+        }
+        if there.is_none() && self.oneway.names.len() >= NAMES_MAX {
+            let found = format!("there are {NAMES_MAX}");
+            return cannot(ErrorCode::Limit, found, "drop one first");
+        }
+        if self
+            .oneway
+            .runs
+            .values()
+            .filter(|run| !run.is_over())
+            .count()
+            >= RUNS_MAX
+        {
+            return cannot(
+                ErrorCode::Limit,
+                format!("{RUNS_MAX} are running"),
+                "stop one first",
+            );
+        }
+        check_group(spec.group)?;
+        check_probes(&what, &spec.probes)?;
+        self.check_ways(spec, &invalid)?;
+        self.check_leaves(spec, &invalid)?;
+        check_blocks(spec, &invalid)
+    }
+
+    fn check_ways(&self, spec: &OnewaySpec, invalid: &Invalid<'_>) -> Result<(), Refusal> {
+        self.tunnels.find(&spec.up)?;
+        if spec.down.is_empty() {
+            return invalid(
+                "no copy would come back",
+                "name another tunnel of the same router in `down`",
+            );
+        }
+        if spec.down.contains(&spec.up) {
+            let found = "a router never sends out of the interface that a packet came in by";
+            return invalid(found, "come back over another tunnel to the same router");
+        }
+        if spec.down.iter().collect::<BTreeSet<_>>().len() != spec.down.len() {
+            return invalid("a tunnel is named twice", "name each way down once");
+        }
+        for down in &spec.down {
+            let id = self.tunnels.find(down)?;
+            match self.tunnels.get(id) {
+                Some(tunnel) if spec.source_specific => check_sources(tunnel)?,
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_leaves(&self, spec: &OnewaySpec, invalid: &Invalid<'_>) -> Result<(), Refusal> {
+        let leaves = spec.down.len() + spec.leaf.len();
+        if leaves < 2 {
+            let found =
+                "copies arrive at one place only, which cannot tell the ways up and down apart";
+            return invalid(
+                found,
+                "name a leaf at a peer, or a second tunnel `down` that shares no path with the first",
+            );
+        }
+        if leaves > LEAVES_MAX {
+            let found = format!("{leaves} leaves are more than {LEAVES_MAX}");
+            return invalid(&found, "name fewer");
+        }
+        for leaf in &spec.leaf {
+            match leaf {
+                LeafSpec::Reflector { .. } if spec.leaf.len() > 1 || spec.down.len() > 1 => {
+                    let found = "with a reflector there are one way down and no other leaf";
+                    return invalid(found, "leave the others out, or use collectors");
+                }
+                LeafSpec::Counters { .. } => {
+                    let found = "routers' counters are not read by this version";
+                    return invalid(found, "use a peer that collects or reflects");
+                }
+                LeafSpec::Collector { .. } | LeafSpec::Reflector { .. } => {}
+            }
+            if let Some(peer) = leaf
+                .peer()
+                .filter(|peer| self.oneway.peers.get(peer).is_none())
+            {
+                let message = format!(
+                    "cannot start one-way measurement {}: there is no peer {peer}",
+                    spec.name
+                );
+                let remedy = "add a [[peer]] to the configuration, or see peer-list";
+                return Err(Refusal::new(ErrorCode::NotFound, message, remedy));
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the group over each way down, or leaves it when the run is over.
+    fn join_for_oneway(&mut self, now: Instant, id: u32) {
+        let Some(run) = self.oneway.runs.get(&id) else {
+            return;
+        };
+        let wanted = match (run.is_over(), run.spec.source_specific) {
+            (true, _) => Wanted::nothing(),
+            (false, false) => Wanted::Any,
+            (false, true) => {
+                let own = self
+                    .tunnels
+                    .get(run.up)
+                    .map(|tunnel| tunnel.spec.inner_local);
+                Wanted::Sources(own.into_iter().chain(run.reflected_sources()).collect())
+            }
+        };
+        let (owner, group) = (Owner::Oneway(run.spec.name.clone(), id), run.spec.group);
+        for down in run.downs.clone() {
+            self.set_membership(now, down, owner.clone(), group, wanted.clone());
+        }
+    }
+
+    /// When something is to be done for one-way loss.
+    pub(super) fn oneway_due(&self) -> Option<Instant> {
+        let runs = self.oneway.runs.values().filter_map(Run::next_deadline);
+        let others = [
+            self.oneway.peers.next_deadline(),
+            self.oneway.collector.next_deadline(),
+            self.oneway.reflector.next_deadline(),
+        ];
+        runs.chain(others.into_iter().flatten()).min()
+    }
+
+    /// Does everything of one-way loss that time alone brings about.
+    pub(super) fn advance_oneway(&mut self, now: Instant) {
+        if self.oneway_due().is_none_or(|at| at > now) {
+            return;
+        }
+        while let Some(heard) = self.oneway.peers.poll_overdue(now) {
+            self.handle_heard(now, heard);
+        }
+        self.end_leases(now);
+        let due = |run: &Run| run.next_deadline().is_some_and(|at| at <= now);
+        let due: Vec<u32> = self
+            .oneway
+            .runs
+            .iter()
+            .filter_map(|(id, run)| due(run).then_some(*id))
+            .collect();
+        for id in due {
+            self.advance_run(now, id);
+        }
+    }
+
+    fn advance_run(&mut self, now: Instant, id: u32) {
+        let mut out = Vec::new();
+        let Some(run) = self.oneway.runs.get_mut(&id) else {
+            return;
+        };
+        let seen = Seen {
+            tunnels: &self.tunnels,
+            drops: &self.drops,
+            peers: &self.oneway.peers,
+            realtime_minus_monotonic_ns: self.oneway.realtime_minus_monotonic_ns,
+            now,
+        };
+        run.advance(now, &seen, &mut self.rng, &mut out);
+        for output in out {
+            match output {
+                Output::Ask {
+                    leaf,
+                    peer,
+                    operation,
+                } => {
+                    let asker = leaf.map(|leaf| (id, leaf));
+                    self.oneway.peers.ask(now, &peer, asker, operation);
+                }
+                Output::Row => self.handle_row(now, id),
+                Output::Over => self.handle_over(now, id),
+            }
+        }
+    }
+
+    fn handle_row(&mut self, now: Instant, id: u32) {
+        let Some(run) = self.oneway.runs.get(&id) else {
+            return;
+        };
+        self.oneway.known.note(run);
+        if let Some(row) = run.row().cloned() {
+            self.event(Event::Oneway(Box::new(row.clone())));
+            self.record(now, Record::Oneway(Box::new(row)));
+        }
+    }
+
+    fn handle_over(&mut self, now: Instant, id: u32) {
+        self.join_for_oneway(now, id);
+        if let Some(status) = self.oneway.runs.get(&id).map(Run::status) {
+            self.record(now, Record::OnewayFinished(Box::new(status)));
+        }
+    }
+
+    /// Ends all measurements, for the end of the monitor.
+    pub(super) fn end_oneway(&mut self, now: Instant) {
+        for run in self.oneway.runs.values_mut() {
+            run.hasten(now);
+        }
+    }
+
+    /// Whether no measurement goes on.
+    pub(super) fn oneway_is_over(&self) -> bool {
+        self.oneway.runs.values().all(Run::is_over)
+    }
+}
+
+type Invalid<'a> = dyn Fn(&str, &str) -> Result<(), Refusal> + 'a;
+
+fn check_blocks(spec: &OnewaySpec, invalid: &Invalid<'_>) -> Result<(), Refusal> {
+    if !(BLOCK_MIN..=BLOCK_MAX).contains(&spec.block) {
+        let remedy = format!("use {BLOCK_MIN} to {BLOCK_MAX}");
+        return invalid(&format!("block {} is out of range", spec.block), &remedy);
+    }
+    if spec.window.is_some_and(|window| window < spec.block) {
+        return invalid(
+            "the window is shorter than a block",
+            "make it at least 20 blocks long",
+        );
+    }
+    if spec.window.is_some() && spec.until.is_some() {
+        let found = "what has a window does not get narrower with time";
+        return invalid(found, "leave out `window`, or `until`");
+    }
+    let open = spec.block + spec.probes.loss_timeout + OPEN_BEYOND;
+    let probes = u128::from(spec.probes.rate.as_millipps()) * u128::from(open.as_ns())
+        / u128::from(1_000 * NS_PER_S);
+    if probes > WINDOW_MAX as u128 {
+        let found = format!("{probes} probes would be open at a time, more than {WINDOW_MAX}");
+        return invalid(&found, "lower the rate, the loss timeout or the block");
+    }
+    Ok(())
 }

@@ -62,6 +62,8 @@ impl Session {
                 if let Some(task) = self.tasks.get_mut(probe.task) {
                     task.handle_sent(probe.tunnel, probe.seq, stamp);
                     self.reschedule_task(probe.task);
+                } else if let Some(run) = self.oneway.runs.get_mut(&probe.task) {
+                    run.handle_sent(probe.tunnel, probe.seq, stamp);
                 }
             }
             Some(Meaning::EchoRequest {
@@ -111,6 +113,15 @@ impl Session {
                 tunnel.overhead.probes_received.count(bytes);
                 self.handle_probe(stamp, id, *probe, seen.dst);
             }
+            Ok(Meaning::Probe(probe)) => {
+                let wanted = self.handle_foreign_probe(stamp, id, probe, seen);
+                if let Some(tunnel) = self.tunnels.get_mut(id) {
+                    match wanted {
+                        true => tunnel.overhead.probes_received.count(bytes),
+                        false => tunnel.overhead.other_received.count(bytes),
+                    }
+                }
+            }
             Ok(Meaning::EchoReply {
                 session: theirs,
                 tunnel: to,
@@ -130,8 +141,7 @@ impl Session {
                 self.handle_customer(stamp, id, seen, on_mdt, bytes);
             }
             Ok(
-                Meaning::Probe(_)
-                | Meaning::EchoRequest { .. }
+                Meaning::EchoRequest { .. }
                 | Meaning::EchoReply { .. }
                 | Meaning::Report
                 | Meaning::Customer
@@ -142,10 +152,17 @@ impl Session {
 
     /// A copy of a probe of ours.
     fn handle_probe(&mut self, stamp: Instant, receiver: u32, probe: ProbeHeader, group: Ipv4Addr) {
+        if let Some(run) = self.oneway.runs.get_mut(&probe.task) {
+            if run.spec.group == group {
+                let ends = (probe.tunnel, receiver);
+                run.handle_copy(ends, probe.seq, stamp, probe.reflected);
+            }
+            return;
+        }
         let Some(task) = self
             .tasks
             .get_mut(probe.task)
-            .filter(|t| t.spec.group == group)
+            .filter(|t| t.spec.group == group && !probe.reflected)
         else {
             return;
         };

@@ -74,7 +74,7 @@ impl Session {
             Operation::TaskShow(Named { name }) => {
                 self.find_task(&name).and_then(|id| self.task_answer(id))
             }
-            Operation::TaskStats(Named { name }) => self.task_stats(&name),
+            Operation::TaskStats(Named { name }) => self.task_stats(now, &name),
             Operation::Results { name, since, limit } => self.results(&name, since, limit),
             Operation::MvpnAdd(spec) => self
                 .mvpn_add(now, spec)
@@ -199,6 +199,7 @@ impl Session {
                 self.waiting.push_back(leave);
             }
             self.overhead += tunnel.overhead;
+            self.oneway.known.forget_tunnel(id);
             self.record(
                 now,
                 Record::TunnelDropped {
@@ -223,7 +224,11 @@ impl Session {
             .find(|m| m.uses(name))
             .map(|m| format!("MVPN {}", m.spec.name));
         let passive = self.passives.values().find(|p| p.tunnels.contains_key(&id));
+        let oneway = self.oneway.runs.values().find(|run| run.uses(id));
+        let oneway = oneway.map(|run| format!("one-way measurement {}", run.spec.name));
         task.or(mvpn)
+            .or(oneway)
+            .or_else(|| self.helps_over(id))
             .or_else(|| passive.map(|p| format!("observation {}", p.spec.name)))
     }
 
@@ -327,9 +332,14 @@ impl Session {
         }
     }
 
-    fn task_stats(&self, name: &Name) -> Answered {
+    fn task_stats(&self, now: Instant, name: &Name) -> Answered {
         let task = self.find_task(name)?;
-        let pairs = self.tasks.get(task).map(|t| t.pairs()).unwrap_or_default();
+        let around = self.around(now);
+        let pairs = self
+            .tasks
+            .get(task)
+            .map(|t| t.pairs(now, &around))
+            .unwrap_or_default();
         Ok(Answer::Pairs { task, pairs })
     }
 

@@ -93,8 +93,7 @@ impl Session {
     /// Starts a run; the name's earlier run is forgotten.
     pub(super) fn start_run(&mut self, now: Instant, spec: TaskSpec) -> Result<u32, Refusal> {
         let participants = self.check_task(&spec)?;
-        let id = self.next_task;
-        self.next_task = self.next_task.wrapping_add(1).max(1);
+        let id = self.take_run_number();
         let options = &self.options;
         let task = Task::start(
             id,
@@ -114,6 +113,13 @@ impl Session {
         Ok(id)
     }
 
+    /// The number of the next run, of a task or of a one-way measurement: probes carry it.
+    pub(super) fn take_run_number(&mut self) -> u32 {
+        let id = self.next_task;
+        self.next_task = self.next_task.wrapping_add(1).max(1);
+        id
+    }
+
     /// Refuses what cannot work, or would take unbounded memory.
     fn check_task(&self, spec: &TaskSpec) -> Result<Vec<Participant>, Refusal> {
         let invalid = |what: String, remedy: &str| {
@@ -131,7 +137,7 @@ impl Session {
             ));
         }
         check_group(spec.group)?;
-        check_probes(&spec.name, &spec.probes)?;
+        check_probes(&format!("task {}", spec.name), &spec.probes)?;
         for names in [&spec.senders, &spec.receivers] {
             if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
                 return Err(invalid(
@@ -315,7 +321,7 @@ fn pairs(spec: &TaskSpec) -> usize {
     spec.senders.len() * spec.receivers.len() - selves
 }
 
-fn check_probes(name: &Name, probes: &ProbeSpec) -> Result<(), Refusal> {
+pub(super) fn check_probes(of: &str, probes: &ProbeSpec) -> Result<(), Refusal> {
     let bytes = PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX;
     let (what, remedy) = match probes {
         p if p.rate.as_millipps() == 0 || p.rate > RATE_MAX => (
@@ -347,7 +353,7 @@ fn check_probes(name: &Name, probes: &ProbeSpec) -> Result<(), Refusal> {
     };
     Err(Refusal::new(
         ErrorCode::Invalid,
-        format!("cannot start task {name}: {what} is out of range"),
+        format!("cannot start {of}: {what} is out of range"),
         remedy,
     ))
 }

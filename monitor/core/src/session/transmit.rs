@@ -8,6 +8,7 @@ use crate::packet::{
     ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_report, destination,
     report_destination,
 };
+use crate::spec::ProbeSpec;
 use crate::task::Probe;
 use crate::time::Instant;
 use crate::tunnel::Tunnel;
@@ -47,6 +48,11 @@ pub enum Purpose {
         /// The tunnel.
         tunnel: u32,
     },
+    /// Another monitor's probe, sent again.
+    Reflection {
+        /// The reflection.
+        number: u32,
+    },
     /// A planted fault's second copy of a probe.
     Disguised,
 }
@@ -79,6 +85,30 @@ impl Session {
             }
         }
         None
+    }
+
+    fn poll_oneway_probe(&mut self, now: Instant) -> Option<Transmit> {
+        for id in self.oneway.runs.keys().copied().collect::<Vec<_>>() {
+            while let Some(due) = self.next_oneway_due(id, now) {
+                if let Some(transmit) = self.transmit_oneway_probe(id, due, now) {
+                    return Some(transmit);
+                }
+                if let Some(run) = self.oneway.runs.get_mut(&id) {
+                    run.handle_unsent(due.seq);
+                }
+            }
+        }
+        None
+    }
+
+    fn next_oneway_due(&mut self, id: u32, now: Instant) -> Option<Probe> {
+        let run = self.oneway.runs.get_mut(&id)?;
+        run.poll_probe(now, &mut self.rng)
+    }
+
+    fn transmit_oneway_probe(&mut self, id: u32, due: Probe, now: Instant) -> Option<Transmit> {
+        let spec = &self.oneway.runs.get(&id)?.spec;
+        self.probe_of(id, spec.group, &spec.probes.clone(), due, now)
     }
 
     fn poll_ping(&mut self, now: Instant) -> Option<Transmit> {
@@ -129,17 +159,29 @@ impl Session {
                 seq: due.seq,
             });
         }
-        None
+        self.poll_oneway_probe(now)
     }
 
     fn transmit_probe(&mut self, id: u32, due: Probe, now: Instant) -> Option<Transmit> {
         let spec = &self.tasks.get(id)?.spec;
+        self.probe_of(id, spec.group, &spec.probes.clone(), due, now)
+    }
+
+    /// A probe of a task's or a one-way measurement's run.
+    fn probe_of(
+        &mut self,
+        id: u32,
+        group: Ipv4Addr,
+        probes: &ProbeSpec,
+        due: Probe,
+        now: Instant,
+    ) -> Option<Transmit> {
         let tunnel = self.tunnels.get_mut(due.tunnel)?;
         let shape = ProbeShape {
-            group: spec.group,
-            ttl: spec.probes.ttl,
+            group,
+            ttl: probes.ttl,
             port: self.options.probe_port,
-            payload_bytes: spec.probes.payload_bytes,
+            payload_bytes: probes.payload_bytes,
         };
         let header = ProbeHeader {
             session: self.options.session,
@@ -151,13 +193,13 @@ impl Session {
             sent: now,
         };
         let bytes = self.templates.write(&tunnel.spec, &shape, &header).ok()?;
-        let destination = destination(&tunnel.spec, spec.group);
+        let destination = destination(&tunnel.spec, group);
         tunnel.overhead.probes_sent.count(bytes.len());
-        tunnel.count_sent(spec.group, bytes.len());
+        tunnel.count_sent(group, bytes.len());
         if self.options.fault.is(Fault::ProbeAsCustomer) {
             let customer = self
                 .last_customer
-                .unwrap_or((tunnel.spec.inner_local, spec.group));
+                .unwrap_or((tunnel.spec.inner_local, group));
             let disguised = build_customer_probe(&tunnel.spec, &shape, &header, customer).ok()?;
             self.waiting.push_back(Transmit {
                 bytes: disguised,

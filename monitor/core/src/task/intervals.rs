@@ -5,9 +5,10 @@
 //! can still be undecided.
 
 use super::{Presence, ROWS_KEPT_MIN, Task};
-use crate::correction::{RoundTrips, correct};
+use crate::correction::{RoundTrips, correct, correct_by_inference};
 use crate::fault::Fault;
 use crate::ledger::{Pair, Summary, received};
+use crate::oneway::Inferred;
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::probe::Sent;
 use crate::report::{Fate, IntervalRow, PairResult, ProbeRecord, TaskState};
@@ -19,6 +20,8 @@ pub(crate) trait Surroundings {
     fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips;
     /// Packets dropped by the capture since then.
     fn capture_drops_since(&self, start: Instant) -> u64;
+    /// One-way losses of a pair's tunnels, if both are known of that time.
+    fn inferred(&self, sender: u32, receiver: u32, when: Instant) -> Option<Inferred<'_>>;
 }
 
 /// What a task has to say.
@@ -193,7 +196,9 @@ impl Task {
         let capture_drops = around.capture_drops_since(start);
         let mut rows = Vec::new();
         for (pair, summary) in self.ledger.close(interval) {
-            let pair = self.pair_result(pair, &summary, |member| trips[member]);
+            let mut pair = self.pair_result(pair, &summary, |member| trips[member]);
+            let inferred = around.inferred(pair.sender, pair.receiver, end);
+            correct_by_inference(&mut pair, inferred.as_ref(), self.fault);
             let task_name = self.spec.name.clone();
             let row = self.next_row;
             self.next_row += 1;
@@ -270,9 +275,15 @@ impl Task {
     }
 
     /// The pair matrix over all closed and open intervals so far, corrected by the closed ones' pings.
-    pub(crate) fn pairs(&self) -> Vec<PairResult> {
+    pub(crate) fn pairs(&self, now: Instant, around: &impl Surroundings) -> Vec<PairResult> {
+        let until = self.stopped.unwrap_or(now).min(now);
         let trips = |member: usize| self.members[member].round_trips;
-        let result = |(pair, summary)| self.pair_result(pair, &summary, trips);
+        let result = |(pair, summary)| {
+            let mut pair = self.pair_result(pair, &summary, trips);
+            let inferred = around.inferred(pair.sender, pair.receiver, until);
+            correct_by_inference(&mut pair, inferred.as_ref(), self.fault);
+            pair
+        };
         self.ledger.totals().map(result).collect()
     }
 }

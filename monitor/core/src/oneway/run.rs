@@ -1,0 +1,688 @@
+//! One run of a one-way measurement, from its start until its last probe is decided.
+//!
+//! ```text
+//! start ── waiting for its leaves ── probing (warm-up, then counted) ── draining ── over
+//! ```
+//!
+//! Nothing is sent before every leaf is there. A block of probes counts once it is known at every leaf which of them
+//! arrived; one of which that will never be known is discarded and named.
+
+use rand::Rng;
+
+use super::blocks::{Block, Blocks};
+use super::delay::Loops;
+use super::estimates::Estimates;
+use super::link::{Coverage, Link, Role, SETTLING, SILENCE_MAX, Terms};
+use super::report::{OnewayRow, OnewayState, OnewayStatus, PathLoss};
+use super::spec::{OnewaySpec, Until};
+use super::why::{Discards, Why};
+use super::window::Window;
+use crate::control::{Answer, Operation};
+use crate::fault::{Fault, Planted};
+use crate::inference::{
+    BLOCKS_LEAST, Confidence, PacketCounts, Stopping, StoppingRule, Verdict, Width,
+};
+use crate::name::Name;
+use crate::oneway::PeerFailure;
+use crate::schedule::Timetable;
+use crate::task::Probe;
+use crate::time::{Instant, NS_PER_S, Span};
+
+/// How far the run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// For its leaves.
+    Waiting,
+    /// Counted from `epoch` on, until `end` if that is known.
+    Probing {
+        epoch: Instant,
+        end: Option<Instant>,
+    },
+    /// No longer sending since then.
+    Draining {
+        epoch: Instant,
+        stopped: Instant,
+    },
+    Over,
+}
+
+/// What a run has to say.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// A leaf's peer is to be asked; whoever answers nobody is said farewell to.
+    Ask {
+        leaf: Option<usize>,
+        peer: Name,
+        operation: Operation,
+    },
+    /// There is a row.
+    Row,
+    /// It is over: groups are left.
+    Over,
+}
+
+/// What a run sees of the monitor.
+pub(crate) trait Sight {
+    /// Packets dropped by the capture, as it was said from `start` until `end`.
+    fn capture_drops(&self, start: Instant, end: Instant) -> u64;
+    /// The least round trip of a tunnel's pings of late.
+    fn least_ping_ns(&self, tunnel: u32) -> Option<i64>;
+    /// How far a peer's wall clock may be from ours.
+    fn clock_error(&self, peer: &Name) -> Option<Span>;
+    /// Our wall clock less our monotonic clock.
+    fn realtime_minus_monotonic_ns(&self) -> Option<i64>;
+}
+
+/// What a run is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    pub(crate) id: u32,
+    pub(crate) up: u32,
+    pub(crate) downs: Vec<u32>,
+    /// Source of its probes.
+    pub(crate) source: std::net::Ipv4Addr,
+    pub(crate) session: u32,
+    pub(crate) probe_port: u16,
+    pub(crate) first_seq: u32,
+    pub(crate) confidence: Confidence,
+    pub(crate) fault: Planted,
+}
+
+/// One run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) id: u32,
+    pub(crate) spec: OnewaySpec,
+    pub(crate) up: u32,
+    pub(crate) downs: Vec<u32>,
+    state: OnewayState,
+    phase: Phase,
+    started: Instant,
+    links: Vec<Link>,
+    timetable: Option<Timetable>,
+    window: Window,
+    probes_sent: u64,
+    /// Of these, not warm-up.
+    counted: u64,
+    blocks: Blocks,
+    /// The oldest block that is open.
+    next_block: u64,
+    /// It waits for answers, but not longer.
+    waits_until: Option<Instant>,
+    /// How long it waits for them.
+    patience: Span,
+    discards: Discards,
+    stopping: Option<Stopping>,
+    confidence: Confidence,
+    next_row: Option<Instant>,
+    estimates: Option<Estimates>,
+    row: Option<OnewayRow>,
+    refused: Option<String>,
+    loops: Loops,
+    fault: Planted,
+}
+
+impl Run {
+    pub(crate) fn start(spec: OnewaySpec, setting: Setting, now: Instant) -> Run {
+        let terms = terms(&spec, &setting);
+        let link = |(index, leaf)| {
+            let name = Name::new(format!("{:08x}-{}-{index}", setting.session, setting.id)).ok()?;
+            Link::new(leaf, name, terms.clone(), now)
+        };
+        Run {
+            id: setting.id,
+            up: setting.up,
+            state: OnewayState::Probing,
+            phase: Phase::Waiting,
+            started: now,
+            links: spec.leaf.iter().enumerate().filter_map(link).collect(),
+            timetable: None,
+            window: Window::new(setting.first_seq),
+            probes_sent: 0,
+            counted: 0,
+            blocks: Blocks::new(spec.window.map(|window| whole_blocks(window, spec.block))),
+            next_block: 0,
+            waits_until: None,
+            patience: SILENCE_MAX,
+            discards: Discards::default(),
+            stopping: stopping(&spec),
+            confidence: setting.confidence,
+            next_row: None,
+            estimates: None,
+            row: None,
+            refused: None,
+            loops: Loops::new(spec.window),
+            fault: setting.fault,
+            downs: setting.downs,
+            spec,
+        }
+    }
+
+    /// Whether the run is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Whether the tunnel is part of it.
+    pub(crate) fn uses(&self, tunnel: u32) -> bool {
+        !self.is_over() && (self.up == tunnel || self.downs.contains(&tunnel))
+    }
+
+    /// The latest row.
+    pub(crate) fn row(&self) -> Option<&OnewayRow> {
+        self.row.as_ref()
+    }
+
+    /// What the latest row was made of.
+    pub(crate) fn estimates(&self) -> Option<&Estimates> {
+        self.estimates.as_ref()
+    }
+
+    /// Sources of what is to come back over the ways down, beside the probes' own: those of reflectors.
+    pub(crate) fn reflected_sources(&self) -> impl Iterator<Item = std::net::Ipv4Addr> {
+        self.links.iter().filter_map(|link| link.source)
+    }
+
+    /// The run as it is now.
+    pub(crate) fn status(&self) -> OnewayStatus {
+        let waiting = (self.phase == Phase::Waiting).then(|| {
+            let missing: Vec<&str> = self
+                .links
+                .iter()
+                .filter(|link| !link.is_ready())
+                .map(|link| link.peer.as_str())
+                .collect();
+            format!("nothing is sent yet: waiting for {}", missing.join(", "))
+        });
+        let failures = self.links.iter().filter_map(|link| link.failure.clone());
+        OnewayStatus {
+            spec: self.spec.clone(),
+            run: self.id,
+            state: self.state,
+            started_ns: self.started,
+            probes_sent: self.probes_sent,
+            row: self.row.clone(),
+            refused: self.refused.clone(),
+            unsure: waiting
+                .into_iter()
+                .chain(failures)
+                .chain(self.discards.sentences())
+                .collect(),
+        }
+    }
+
+    /// The next probe, if one is due. Sending ends here when the count or time is reached.
+    pub(crate) fn poll_probe(&mut self, now: Instant, rng: &mut impl Rng) -> Option<Probe> {
+        loop {
+            let Phase::Probing { epoch, end } = self.phase else {
+                return None;
+            };
+            if let Some(end) = end.filter(|end| *end <= now) {
+                self.stop_sending(end);
+                return None;
+            }
+            let timetable = self.timetable.as_mut()?;
+            if timetable.next() > now {
+                return None;
+            }
+            let warmup = now < epoch;
+            if !warmup
+                && self
+                    .spec
+                    .probes
+                    .count
+                    .is_some_and(|count| self.counted >= count)
+            {
+                self.stop_sending(now);
+                return None;
+            }
+            timetable.advance(now, rng);
+            // Too many are open: this one is not sent.
+            let Some(seq) = self.window.send(now, warmup) else {
+                continue;
+            };
+            self.counted += u64::from(!warmup);
+            self.probes_sent += 1;
+            return Some(Probe {
+                tunnel: self.up,
+                seq,
+                warmup,
+            });
+        }
+    }
+
+    fn stop_sending(&mut self, stopped: Instant) {
+        match self.phase {
+            Phase::Waiting => {
+                self.phase = Phase::Draining {
+                    epoch: stopped,
+                    stopped,
+                }
+            }
+            Phase::Probing { epoch, .. } => self.phase = Phase::Draining { epoch, stopped },
+            Phase::Draining { .. } | Phase::Over => {}
+        }
+    }
+
+    /// Ends it for whoever asked for that.
+    pub(crate) fn stop(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Waiting | Phase::Probing { .. }) {
+            self.state = OnewayState::Stopped;
+            self.stop_sending(now);
+        }
+    }
+
+    /// Ends it for a monitor that ends: nobody who is silent is waited for.
+    pub(crate) fn hasten(&mut self, now: Instant) {
+        self.stop(now);
+        self.patience = Span::from_s(1);
+        self.waits_until = None;
+    }
+
+    /// The capture saw a probe leave.
+    pub(crate) fn handle_sent(&mut self, tunnel: u32, seq: u32, stamp: Instant) {
+        if tunnel == self.up {
+            self.window.handle_sent(seq, stamp);
+        }
+    }
+
+    /// A probe could not be sent.
+    pub(crate) fn handle_unsent(&mut self, seq: u32) {
+        self.window.handle_unsent(seq);
+    }
+
+    /// A copy came down a tunnel, from the router or, `reflected`, from the peer that sent it again.
+    pub(crate) fn handle_copy(
+        &mut self,
+        (sender, receiver): (u32, u32),
+        seq: u32,
+        stamp: Instant,
+        is_reflected: bool,
+    ) {
+        let Some(down) = self.downs.iter().position(|id| *id == receiver) else {
+            return;
+        };
+        let reflects = self.links.iter().any(|link| link.role == Role::Reflects);
+        if sender != self.up || (is_reflected && !reflects) {
+            return;
+        }
+        let timeout = self.spec.probes.loss_timeout;
+        let leaf = match is_reflected {
+            // The only leaf, behind all ways down.
+            true => self.downs.len(),
+            false => down,
+        };
+        let delay = self.window.handle_copy(leaf, seq, stamp, timeout);
+        if let Some(delay) = delay.filter(|_| !is_reflected) {
+            self.loops.note(stamp, down, delay);
+        }
+        if is_reflected && self.fault.is(Fault::ReflectedAsDirect) {
+            self.window.handle_copy(down, seq, stamp, timeout);
+        }
+    }
+
+    /// A leaf's peer answered what was asked at `asked`, or did not.
+    pub(crate) fn handle_reply(
+        &mut self,
+        now: Instant,
+        leaf: usize,
+        asked: Instant,
+        outcome: Result<Answer, PeerFailure>,
+    ) {
+        self.waits_until = None;
+        let Some(link) = self.links.get_mut(leaf) else {
+            return;
+        };
+        let ranges = link.handle(now, asked, outcome);
+        let ours = ranges
+            .iter()
+            .filter(|range| (range.task, range.tunnel) == (self.id, self.up));
+        for range in ours {
+            self.window
+                .handle_range(self.downs.len() + leaf, range.first, range.last);
+        }
+    }
+
+    /// When something is to be done.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let refused = self.links.iter().any(|link| link.refused.is_some());
+        if !self.is_over() && (refused || self.may_begin() || self.is_drained()) {
+            return Some(Instant::ZERO);
+        }
+        let links = self.links.iter().filter_map(Link::next_deadline);
+        let own = match self.phase {
+            Phase::Waiting => [None, None, None],
+            Phase::Probing { end, .. } => [
+                self.timetable.as_ref().map(Timetable::next),
+                end,
+                self.settles_next(),
+            ],
+            Phase::Draining { .. } => [self.settles_next(), None, None],
+            Phase::Over => return None,
+        };
+        links.chain(own.into_iter().flatten()).min()
+    }
+
+    /// Does everything that time alone brings about.
+    pub(crate) fn advance(
+        &mut self,
+        now: Instant,
+        sight: &impl Sight,
+        rng: &mut impl Rng,
+        out: &mut Vec<Output>,
+    ) {
+        if self.is_over() {
+            return;
+        }
+        self.begin_if_ready(now, rng);
+        while let Some(settled) = self.settles_at(self.next_block).filter(|at| *at <= now) {
+            if !self.close_next(now, settled, sight) {
+                break;
+            }
+        }
+        self.look(now, sight, out);
+        self.ask(now, out);
+        if let Some(refused) = self.links.iter().find_map(|link| link.refused.clone()) {
+            self.refused = Some(refused);
+            self.state = OnewayState::Failed;
+            self.end(out);
+        } else if self.is_drained() {
+            self.finish(sight, out);
+        }
+    }
+
+    fn may_begin(&self) -> bool {
+        self.phase == Phase::Waiting && self.links.iter().all(Link::is_ready)
+    }
+
+    /// Everybody is there: probes from now on, counted after the warm-up.
+    fn begin_if_ready(&mut self, now: Instant, rng: &mut impl Rng) {
+        if !self.may_begin() {
+            return;
+        }
+        let probes = &self.spec.probes;
+        // A leaf is trusted once its join has had the same time.
+        let epoch = now + probes.warmup;
+        self.timetable = Some(Timetable::new(probes.schedule, probes.rate, now, 0, 1, rng));
+        let end = probes.duration.map(|duration| epoch + duration);
+        self.next_row = Some(epoch + probes.interval);
+        self.phase = Phase::Probing { epoch, end };
+    }
+
+    fn ask(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            if let Some(operation) = link.poll(now) {
+                let peer = link.peer.clone();
+                out.push(Output::Ask {
+                    leaf: Some(index),
+                    peer,
+                    operation,
+                });
+            }
+        }
+    }
+
+    /// First instant of a block, and the first after it; `None` where there is no such block.
+    fn bounds(&self, block: u64) -> Option<(Instant, Instant)> {
+        let (epoch, stopped) = match self.phase {
+            Phase::Probing { epoch, .. } => (epoch, None),
+            Phase::Draining { epoch, stopped } => (epoch, Some(stopped)),
+            Phase::Waiting | Phase::Over => return None,
+        };
+        let start = epoch + self.spec.block.times(block);
+        let end = start + self.spec.block;
+        match stopped {
+            Some(stopped) if start >= stopped => None,
+            Some(stopped) => Some((start, end.min(stopped))),
+            None => Some((start, end)),
+        }
+    }
+
+    /// When the time of all probes of a block is over.
+    fn settles_at(&self, block: u64) -> Option<Instant> {
+        let (_, end) = self.bounds(block)?;
+        Some(end + self.spec.probes.loss_timeout + SETTLING)
+    }
+
+    /// When there may be something to do for the oldest open block.
+    fn settles_next(&self) -> Option<Instant> {
+        let settled = self.settles_at(self.next_block)?;
+        Some(self.waits_until.map_or(settled, |until| until.max(settled)))
+    }
+
+    /// Counts or discards the oldest open block, if it can be told which.
+    fn close_next(&mut self, now: Instant, settled: Instant, sight: &impl Sight) -> bool {
+        let Some((start, end)) = self.bounds(self.next_block) else {
+            return false;
+        };
+        let drops = sight.capture_drops(start, settled);
+        let own = (drops > 0).then_some(Why::OwnDrops);
+        let mut lost = own;
+        let mut open = false;
+        for link in &mut self.links {
+            match link.coverage((start, end), settled, now, self.patience) {
+                Coverage::Covered => {}
+                Coverage::NotYet => {
+                    open = true;
+                    link.hurry(now);
+                }
+                Coverage::Lost(why) => lost = lost.or(Some(why)),
+            }
+        }
+        if open && lost.is_none() {
+            self.waits_until = Some(settled + self.patience);
+            return false;
+        }
+        self.waits_until = None;
+        // What left after the end of sending belongs to the last block.
+        let last = self.bounds(self.next_block + 1).is_none();
+        let before = match (last, self.phase) {
+            (true, Phase::Draining { .. }) => Instant::from_ns(u64::MAX),
+            _ => end,
+        };
+        let block = self.count_before(before);
+        let sent = block.counts.sent;
+        match lost {
+            Some(why) if sent > 0 => self.discards.count(why, sent),
+            Some(_) => {}
+            None if sent > 0 => self.blocks.add(self.next_block, block),
+            None => {}
+        }
+        self.blocks.forget_before(self.next_block);
+        self.next_block += 1;
+        true
+    }
+
+    fn count_before(&mut self, end: Instant) -> Block {
+        let leaves = self.downs.len() + self.links.len();
+        let mut block = Block {
+            counts: PacketCounts::new(leaves),
+            last: Instant::ZERO,
+        };
+        let mut arrived = vec![false; leaves];
+        while let Some(probe) = self.window.poll_before(end) {
+            if probe.ignored {
+                continue;
+            }
+            for (leaf, came) in arrived.iter_mut().enumerate() {
+                *came = probe.arrived_at(leaf);
+            }
+            block.counts.add(&arrived, 1);
+            block.last = block.last.max(probe.sent);
+        }
+        block
+    }
+
+    /// A row when its time has come, and at the looks of the stopping rule.
+    fn look(&mut self, now: Instant, sight: &impl Sight, out: &mut Vec<Output>) {
+        let sent = self.blocks.sent();
+        let stops = self
+            .stopping
+            .is_some_and(|stopping| sent >= stopping.next_look());
+        let due = self.next_row.is_some_and(|at| at <= now);
+        if !matches!(self.phase, Phase::Probing { .. }) || !(stops || due) {
+            return;
+        }
+        while self.next_row.is_some_and(|at| at <= now) {
+            self.next_row = self.next_row.map(|at| at + self.spec.probes.interval);
+        }
+        self.infer(sight, out);
+        if stops && self.verdict(sent) == Verdict::Narrow {
+            self.state = OnewayState::Narrow;
+            self.stop_sending(now);
+        }
+    }
+
+    fn verdict(&mut self, sent: u64) -> Verdict {
+        let estimates = self
+            .estimates
+            .as_ref()
+            .map(Estimates::all)
+            .unwrap_or_default();
+        match &mut self.stopping {
+            Some(stopping) => stopping.handle_estimates(sent, &estimates),
+            None => Verdict::Spent,
+        }
+    }
+
+    /// Makes a row of what counts.
+    fn infer(&mut self, sight: &impl Sight, out: &mut Vec<Output>) {
+        let counts = self.blocks.counts();
+        let role = self.links.first().map(|link| link.role);
+        let found = Estimates::of(&counts, self.downs.len(), role, self.confidence, self.fault);
+        let (found, last) = match (found, self.blocks.last()) {
+            (Ok(found), Some(last)) => (found, last),
+            (Err(error), Some(_)) => {
+                self.refused = Some(error.to_string());
+                (self.estimates, self.row) = (None, None);
+                return;
+            }
+            (_, None) => {
+                self.refused = Some("no block of probes counts yet".to_owned());
+                (self.estimates, self.row) = (None, None);
+                return;
+            }
+        };
+        self.refused = None;
+        let names = self.spec.down.iter().cloned();
+        let (up_delay, down_delay) = self.delays(sight);
+        self.row = Some(OnewayRow {
+            run: self.id,
+            name: self.spec.name.clone(),
+            at_ns: last,
+            probes: self.blocks.sent(),
+            blocks: counts.len() as u32,
+            configuration: found.configuration,
+            up: PathLoss::from(&found.up),
+            down: names.zip(found.down.iter().map(PathLoss::from)).collect(),
+            leaf: found.leaf.iter().map(PathLoss::from).collect(),
+            discarded: self.discards.probes(),
+            doubts: found.doubts(),
+            up_delay,
+            down_delay,
+        });
+        self.estimates = Some(found);
+        out.push(Output::Row);
+    }
+
+    /// The ways' delays, as far as all sums that were seen say.
+    fn delays(
+        &self,
+        sight: &impl Sight,
+    ) -> (
+        Option<super::report::DelayRange>,
+        Vec<(Name, super::report::DelayRange)>,
+    ) {
+        let at_peers = self.links.iter().filter_map(|link| {
+            let error = sight.clock_error(&link.peer)?.as_ns() as i64;
+            let here = sight.realtime_minus_monotonic_ns()?;
+            let least = link.least_delay_ns?.saturating_sub(here);
+            Some(least.saturating_add(error))
+        });
+        let up = self.loops.up(at_peers.chain(sight.least_ping_ns(self.up)));
+        let down = self.downs.iter().zip(&self.spec.down).enumerate();
+        let down = down.filter_map(|(index, (id, name))| {
+            let range = self.loops.down(index, sight.least_ping_ns(*id))?;
+            Some((name.clone(), range))
+        });
+        (up, down.collect())
+    }
+
+    fn is_drained(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. }) && self.bounds(self.next_block).is_none()
+    }
+
+    /// Everything is decided.
+    fn finish(&mut self, sight: &impl Sight, out: &mut Vec<Output>) {
+        self.infer(sight, out);
+        let sent = self.blocks.sent();
+        let looked = self
+            .stopping
+            .map_or(sent, |stopping| sent.max(stopping.next_look()));
+        self.state = match (self.state, self.row.is_some()) {
+            (OnewayState::Stopped, _) => OnewayState::Stopped,
+            (_, false) => OnewayState::Failed,
+            (OnewayState::Narrow, true) => OnewayState::Narrow,
+            (_, true) if self.verdict(looked) == Verdict::Narrow => OnewayState::Narrow,
+            (_, true) => OnewayState::Spent,
+        };
+        self.end(out);
+    }
+
+    fn end(&mut self, out: &mut Vec<Output>) {
+        self.phase = Phase::Over;
+        for link in &self.links {
+            out.push(Output::Ask {
+                leaf: None,
+                peer: link.peer.clone(),
+                operation: link.farewell(),
+            });
+        }
+        out.push(Output::Over);
+    }
+}
+
+fn whole_blocks(window: Span, block: Span) -> u64 {
+    window.as_ns().div_ceil(block.as_ns().max(1)).max(1)
+}
+
+fn terms(spec: &OnewaySpec, setting: &Setting) -> Terms {
+    // What is sent again may come in bunches, and twice: four times the rate is no loop yet.
+    const RATE_LEAST_MILLIPPS: u64 = 100_000;
+    let rate_max = spec
+        .probes
+        .rate
+        .as_millipps()
+        .saturating_mul(4)
+        .max(RATE_LEAST_MILLIPPS);
+    Terms {
+        session: setting.session,
+        probe_port: setting.probe_port,
+        group: spec.group,
+        source: spec.source_specific.then_some(setting.source),
+        loss_timeout: spec.probes.loss_timeout,
+        rate_max: crate::time::Rate::from_millipps(rate_max)
+            .min(super::reflector::REFLECTED_RATE_MAX),
+        warmup: spec.probes.warmup,
+        fault: setting.fault,
+    }
+}
+
+/// The rule by which it stops before its budget is spent, if it is to.
+fn stopping(spec: &OnewaySpec) -> Option<Stopping> {
+    let width = match spec.until? {
+        Until::Absolute(share) => Width::Absolute(share.share()),
+        Until::Relative(share) => Width::Relative(share.share()),
+    };
+    let rate = u128::from(spec.probes.rate.as_millipps());
+    let probes_in = |span: Span| {
+        let probes = rate * u128::from(span.as_ns()) / u128::from(1_000 * NS_PER_S);
+        u64::try_from(probes).unwrap_or(u64::MAX).max(1)
+    };
+    let budgets = [spec.probes.count, spec.probes.duration.map(probes_in)];
+    Some(Stopping::new(StoppingRule {
+        width,
+        probes_first: probes_in(spec.block.times(BLOCKS_LEAST as u64)),
+        probes_max: budgets.into_iter().flatten().min().unwrap_or(u64::MAX),
+    }))
+}
