@@ -52,6 +52,6 @@ pub use error::{DatabaseError, StoreError};
 pub use location::Location;
 pub use pairs::{PairSpan, PairWindow, ROWS_MAX, TaskSpan};
 pub use pulse::Pulse;
-pub use reader::{Page, Reader, SessionSummary, TaskSummary};
+pub use reader::{OnewayPath, Page, Reader, SessionSummary, TaskSummary};
 pub use retention::Retention;
 pub use writer::{COMMIT_WITHIN, Health, Limits, Put, Writer};

@@ -59,6 +59,33 @@ pub struct TaskSummary {
     pub probes_logged: u64,
 }
 
+/// The loss of one path at one look of a one-way measurement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OnewayPath {
+    /// Number of the run.
+    pub run: u32,
+    /// Name of the measurement.
+    pub name: String,
+    /// How the measurement is: `probing`, `narrow`, `spent`, `stopped` or `failed`.
+    pub state: String,
+    /// When the last probe that counts was sent.
+    pub at_ns: u64,
+    /// `up`, `down` or `leaf`.
+    pub direction: String,
+    /// The tunnel; of a leaf, its place from 0.
+    pub path: String,
+    /// Probes that count.
+    pub probes: u64,
+    /// Probes that do not.
+    pub discarded: u64,
+    /// The estimate and the ends of its interval.
+    pub loss: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
 /// Where to look: one task's run, from a row on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -141,6 +168,18 @@ impl Reader {
               ORDER BY r.row LIMIT ?4",
             &values![page.session, page.task, page.since, page.limit],
             interval_row,
+        )
+    }
+
+    /// One-way losses of a session's measurements, in the order of time: a row for each path at each look.
+    pub fn oneway(&self, session: u32) -> std::result::Result<Vec<OnewayPath>, StoreError> {
+        self.rows(
+            "the one-way losses",
+            "SELECT r.*, o.name, o.state FROM oneway_result r
+               JOIN oneway o ON o.session = r.session AND o.run = r.run
+              WHERE r.session = ?1 ORDER BY r.at_ns, r.run, r.direction, r.path",
+            &values![session],
+            oneway_path,
         )
     }
 
@@ -314,6 +353,24 @@ fn inferred_from(row: &Named<'_>) -> Result<Vec<Name>> {
         }
         None => Ok(Vec::new()),
     }
+}
+
+fn oneway_path(row: &Row) -> Result<OnewayPath> {
+    let row = Named(row);
+    let real = |column: &str| -> Result<f64> { Ok(row.maybe_real(column)?.unwrap_or(f64::NAN)) };
+    Ok(OnewayPath {
+        run: row.number("run")?,
+        name: row.text("name")?.to_owned(),
+        state: row.text("state")?.to_owned(),
+        at_ns: row.count("at_ns")?,
+        direction: row.text("direction")?.to_owned(),
+        path: row.text("path")?.to_owned(),
+        probes: row.count("probes")?,
+        discarded: row.count("discarded")?,
+        loss: real("loss")?,
+        low: real("low")?,
+        high: real("high")?,
+    })
 }
 
 fn probe_record(row: &Row) -> Result<ProbeRecord> {

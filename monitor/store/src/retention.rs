@@ -25,7 +25,7 @@ pub struct Retention {
     pub history: Option<Span>,
     /// The log of single probes, from their sending on.
     pub probes: Option<Span>,
-    /// Interval results, from the interval's end on.
+    /// Interval results and one-way losses, from the interval's end on.
     pub intervals: Option<Span>,
     /// Bytes that the database may hold. Beyond, all three become shorter by a quarter at a time (of 400 days where
     /// they are for ever), though never shorter than an hour, until it fits. SQLite only.
@@ -75,6 +75,8 @@ enum Chore {
     Probes([i64; 4]),
     /// Of the session and task with these numbers or the next.
     Intervals([i64; 2]),
+    /// One-way losses of the session with this number or the next: kept as long as interval results.
+    Oneway(i64),
     /// Alarms, and what goes with them.
     Alarms,
 }
@@ -108,6 +110,7 @@ impl Janitor {
             }
             Chore::Probes(from) => self.probes(db, now_ns, from)?,
             Chore::Intervals(from) => self.intervals(db, now_ns, from)?,
+            Chore::Oneway(session) => self.oneway(db, now_ns, session)?,
             Chore::Alarms => self.alarms(db, now_ns)?,
         };
         db.give_back()?;
@@ -227,7 +230,7 @@ impl Janitor {
 
     fn intervals(&self, db: &mut Database, now_ns: i64, from: [i64; 2]) -> Result<Option<Chore>> {
         let Some(cutoff) = self.cutoff(now_ns, self.retention.intervals) else {
-            return Ok(Some(Chore::Alarms));
+            return Ok(Some(Chore::Oneway(i64::MIN)));
         };
         let found = db.first(
             "SELECT session, task FROM interval_result WHERE (session, task) >= (?1, ?2)
@@ -236,7 +239,7 @@ impl Janitor {
             |row| Ok([row.int(0)?, row.int(1)?]),
         )?;
         let Some([session, task]) = found else {
-            return Ok(Some(Chore::Alarms));
+            return Ok(Some(Chore::Oneway(i64::MIN)));
         };
         let cutoff = monotonic(db, session, cutoff)?;
         let gone = db.run(
@@ -248,6 +251,31 @@ impl Janitor {
         Ok(Some(Chore::Intervals(match gone {
             0 => [session, task.saturating_add(1)],
             _ => [session, task],
+        })))
+    }
+
+    fn oneway(&self, db: &mut Database, now_ns: i64, from: i64) -> Result<Option<Chore>> {
+        let Some(cutoff) = self.cutoff(now_ns, self.retention.intervals) else {
+            return Ok(Some(Chore::Alarms));
+        };
+        let found = db.first(
+            "SELECT session FROM oneway_result WHERE session >= ?1 ORDER BY session LIMIT 1",
+            &values![from],
+            |row| row.int(0),
+        )?;
+        let Some(session) = found else {
+            return Ok(Some(Chore::Alarms));
+        };
+        let cutoff = monotonic(db, session, cutoff)?;
+        let gone = db.run(
+            "DELETE FROM oneway_result WHERE session = ?1 AND at_ns < ?2
+                AND at_ns < coalesce((SELECT o.at_ns FROM oneway_result o WHERE o.session = ?1
+                     ORDER BY o.at_ns LIMIT 1 OFFSET ?3), 9223372036854775807)",
+            &values![session, cutoff, ROWS_PER_STEP],
+        )?;
+        Ok(Some(Chore::Oneway(match gone {
+            0 => session.saturating_add(1),
+            _ => session,
         })))
     }
 

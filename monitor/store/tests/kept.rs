@@ -4,7 +4,9 @@ mod common;
 
 use common::mvpn::*;
 use common::place::on_both;
-use common::{probe, start};
+use common::{oneway, oneway_row, probe, start};
+use vmscope_core::control::OnewayState;
+use vmscope_core::report::Record;
 use vmscope_core::time::Span;
 use vmscope_core::view::record::Cause;
 use vmscope_store::mvpn::*;
@@ -48,6 +50,27 @@ fn write(location: &Location, retention: Retention, entries: Vec<Entry>, now_s: 
         all(vec![counters(now_s)]);
     }
     assert_eq!(writer.finish().unwrap().failing, None);
+}
+
+#[test]
+fn one_way_losses_are_kept_as_long_as_intervals() {
+    on_both(|location| {
+        let mut entries = vec![Entry::Record(Record::OnewayStarted(Box::new(oneway(
+            OnewayState::Probing,
+        ))))];
+        let row = |s: u64| Record::Oneway(Box::new(oneway_row(at(s).as_ns())));
+        entries.extend((1..=9).map(|hour| Entry::Record(row(hour * HOUR))));
+        let retention = Retention {
+            intervals: Some(Span::from_s(2 * HOUR + 60)),
+            ..Retention::FOR_EVER
+        };
+        write(location, retention, entries, 10 * HOUR, 8);
+        let left = Reader::open(location).unwrap().oneway(7).unwrap();
+        let hours: std::collections::BTreeSet<u64> =
+            left.iter().map(|p| p.at_ns / at(HOUR).as_ns()).collect();
+        assert_eq!(hours.into_iter().collect::<Vec<_>>(), [8, 9]);
+        assert_eq!(left.len(), 6, "of each look all paths, or none");
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod common;
 use common::place::on_both;
 use common::*;
 use rusqlite::Connection;
+use vmscope_core::control::OnewayState;
 use vmscope_core::report::{Record, TaskState};
 use vmscope_core::time::Instant;
 use vmscope_store::*;
@@ -78,6 +79,46 @@ fn reads_back(location: &Location) {
             .unwrap()
             .is_empty()
     );
+}
+
+#[test]
+fn one_way_losses_read_back_path_by_path() {
+    on_both(|location| {
+        let writer = open(location, 7);
+        for record in [
+            Record::OnewayStarted(Box::new(oneway(OnewayState::Probing))),
+            Record::Oneway(Box::new(oneway_row(5_000))),
+            Record::Oneway(Box::new(oneway_row(6_000))),
+            Record::OnewayFinished(Box::new(oneway(OnewayState::Spent))),
+        ] {
+            assert_eq!(writer.put(Entry::Record(record)), Put::Queued);
+        }
+        let health = writer.finish().unwrap();
+        assert_eq!((health.written, health.rejected), (4, 0), "{health:?}");
+        let paths = Reader::open(location).unwrap().oneway(7).unwrap();
+        let shown: Vec<_> = paths
+            .iter()
+            .map(|p| (p.at_ns, p.direction.as_str(), p.path.as_str(), p.loss))
+            .collect();
+        let look = |at| {
+            [
+                (at, "down", "t2", 0.02),
+                (at, "leaf", "0", 0.01),
+                (at, "up", "", 0.03),
+            ]
+        };
+        assert_eq!(shown, [look(5_000), look(6_000)].concat());
+        let first = &paths[0];
+        assert_eq!(
+            (
+                first.name.as_str(),
+                first.state.as_str(),
+                first.probes,
+                first.discarded
+            ),
+            ("x", "spent", 93, 7)
+        );
+    });
 }
 
 #[test]

@@ -38,5 +38,5 @@ CREATE TABLE oneway_result (      -- one path, one look; shares of packets
   delay_high_ns   INTEGER,              -- at most
   doubts          TEXT NOT NULL         -- of all paths of the look, JSON
 ) STRICT;
-CREATE INDEX oneway_result_of_run ON oneway_result (session, run, at_ns);
+CREATE INDEX oneway_result_at ON oneway_result (session, at_ns);
 ";

@@ -4,6 +4,9 @@
 pub mod mvpn;
 pub mod place;
 
+use vmscope_core::control::{
+    Configuration, DelayRange, OnewayRow, OnewaySpec, OnewayState, OnewayStatus, PathLoss,
+};
 use vmscope_core::name::Name;
 use vmscope_core::report::*;
 use vmscope_core::spec::{ProbeSpec, TaskSpec, TunnelSpec};
@@ -134,6 +137,51 @@ pub fn interval(row: u64) -> IntervalRow {
                 inferred_from: vec![name("up1"), name("up2")],
             },
         },
+    }
+}
+
+pub fn oneway(state: OnewayState) -> OnewayStatus {
+    OnewayStatus {
+        spec: OnewaySpec::new(
+            name("x"),
+            name("t1"),
+            vec![name("t2")],
+            [239, 7, 7, 7].into(),
+        ),
+        run: 2,
+        state,
+        started_ns: Instant::from_ns(4_000),
+        probes_sent: 100,
+        row: None,
+        refused: None,
+        unsure: vec!["7 probes of 1 blocks do not count: why".to_owned()],
+    }
+}
+
+pub fn oneway_row(at_ns: u64) -> OnewayRow {
+    let loss = |loss| PathLoss {
+        loss,
+        deviation: 0.01,
+        low: loss / 2.0,
+        high: loss * 2.0,
+    };
+    OnewayRow {
+        run: 2,
+        name: name("x"),
+        at_ns: Instant::from_ns(at_ns),
+        probes: 93,
+        blocks: 9,
+        configuration: Configuration::PerPacket,
+        up: loss(0.03),
+        down: vec![(name("t2"), loss(0.02))],
+        leaf: vec![loss(0.01)],
+        discarded: 7,
+        doubts: vec!["up: too few events".to_owned()],
+        up_delay: Some(DelayRange {
+            low_ns: 0,
+            high_ns: 9,
+        }),
+        down_delay: Vec::new(),
     }
 }
 
