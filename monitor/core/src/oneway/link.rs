@@ -323,6 +323,8 @@ impl Link {
             PeerFailure::Refused(refusal) => {
                 let text = format!("peer {} refused: {refusal}", self.peer);
                 match refusal.code {
+                    // It was right once, so it may be right again: a peer that started anew may not have its tunnels yet.
+                    _ if self.begun_before.is_some() => self.fail(now, text),
                     // These may pass by themselves.
                     ErrorCode::State | ErrorCode::InUse | ErrorCode::Limit | ErrorCode::Failed => {
                         self.fail(now, text);

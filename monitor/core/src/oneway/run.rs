@@ -53,7 +53,7 @@ pub(crate) enum Output {
     Ask {
         leaf: Option<usize>,
         peer: Name,
-        operation: Operation,
+        operation: Box<Operation>,
     },
     /// There is a row.
     Row,
@@ -411,7 +411,7 @@ impl Run {
 
     fn ask(&mut self, now: Instant, out: &mut Vec<Output>) {
         for (index, link) in self.links.iter_mut().enumerate() {
-            if let Some(operation) = link.poll(now) {
+            if let Some(operation) = link.poll(now).map(Box::new) {
                 let peer = link.peer.clone();
                 out.push(Output::Ask {
                     leaf: Some(index),
@@ -635,7 +635,7 @@ impl Run {
             out.push(Output::Ask {
                 leaf: None,
                 peer: link.peer.clone(),
-                operation: link.farewell(),
+                operation: Box::new(link.farewell()),
             });
         }
         out.push(Output::Over);

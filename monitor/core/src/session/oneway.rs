@@ -412,7 +412,7 @@ impl Session {
                     operation,
                 } => {
                     let asker = leaf.map(|leaf| (id, leaf));
-                    self.oneway.peers.ask(now, &peer, asker, operation);
+                    self.oneway.peers.ask(now, &peer, asker, *operation);
                 }
                 Output::Row => self.handle_row(now, id),
                 Output::Over => self.handle_over(now, id),

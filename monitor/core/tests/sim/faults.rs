@@ -87,8 +87,8 @@ mod planted {
     }
 
     /// The clock is the driver's, and the core has no hook for it; what is wrong with watching needs PEs that speak PIM,
-    /// and is caught in the sealed lab.
-    const ELSEWHERE: [Fault; 9] = [
+    /// and is caught in the sealed lab; one-way loss needs two monitors (`tests/two_hosts`).
+    const ELSEWHERE: [Fault; 13] = [
         Fault::WallClockDelays,
         Fault::HoldTimeIgnored,
         Fault::PruneIgnored,
@@ -98,6 +98,10 @@ mod planted {
         Fault::PastNeverClosed,
         Fault::AlarmNeverCleared,
         Fault::AlarmAtOnce,
+        Fault::UpAndDownSwapped,
+        Fault::ReflectedAsDirect,
+        Fault::CollectorDropsAsLoss,
+        Fault::InferenceErrorForgotten,
     ];
 
     #[test]

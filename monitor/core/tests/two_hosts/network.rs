@@ -194,7 +194,7 @@ impl World {
         index
     }
 
-    fn tell_of_tunnel(&mut self, index: usize) {
+    pub fn tell_of_tunnel(&mut self, index: usize) {
         let host = self.tunnels[index].host;
         let n = index + 1;
         self.ok(

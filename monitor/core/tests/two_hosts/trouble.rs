@@ -199,6 +199,23 @@ fn a_peer_without_such_a_tunnel_fails_the_measurement_at_once() {
 }
 
 #[test]
+fn a_peer_that_comes_back_without_its_tunnel_is_asked_until_it_has_it() {
+    let (_, status) = minute("collector", 13, |world| {
+        world.restart(1);
+        world.ok(1, r#""op":"tunnel-drop","name":"t3""#);
+        world.run(10 * S);
+        let status = world.status("x");
+        assert_eq!(status.state, OnewayState::Probing);
+        assert!(
+            status.unsure.join("; ").contains("no tunnel t3"),
+            "{status:?}"
+        );
+        world.tell_of_tunnel(2);
+    });
+    right(&status, 2_000..=5_000, "started anew");
+}
+
+#[test]
 fn a_monitor_that_ends_takes_what_is_settled_and_waits_for_no_silent_peer() {
     for channel in [Channel::Up, Channel::Deaf] {
         let mut world = tree(10, TRUTH);
