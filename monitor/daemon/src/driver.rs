@@ -308,6 +308,8 @@ impl Driver {
         }
         self.counters_due = now + COUNTERS_EVERY;
         self.compare_clocks();
+        let offset_ns = self.parts.stamps.offset_ns();
+        self.parts.session.handle_wall_clock(offset_ns);
         self.look_for_drops();
         let captured = self.captured;
         self.tell_capture_status(now);

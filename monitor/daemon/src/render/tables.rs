@@ -9,7 +9,7 @@ use vmscope_core::report::{
 };
 
 use super::table::Column::{Number, Words};
-use super::table::{details, table};
+use super::table::{Column, details, table};
 use super::units::{NOTHING, maybe_ms, ms_range, of, percent, percent_range, task_state};
 
 fn or_nothing<T: ToString>(value: Option<T>) -> String {
@@ -249,16 +249,48 @@ fn pair_cells(pair: &PairResult) -> Vec<String> {
 
 /// The pair matrix of a task.
 pub fn pairs(pairs: &[PairResult]) -> String {
-    let columns = [&PAIR_COLUMNS[..], &[Words("certain")]].concat();
-    table(&columns, pairs.iter().map(pair_cells))
+    let inferred = Inferred::of(pairs.iter());
+    let columns = [&PAIR_COLUMNS[..], &[Words("certain")], inferred.columns()].concat();
+    let cells = |pair| [pair_cells(pair), inferred.cells(pair)].concat();
+    table(&columns, pairs.iter().map(cells))
+}
+
+/// Whether one-way losses have corrected any pair: only then there is something to show of them.
+struct Inferred(bool);
+
+impl Inferred {
+    fn of<'a>(mut pairs: impl Iterator<Item = &'a PairResult>) -> Inferred {
+        Inferred(pairs.any(|pair| pair.corrected.loss_inferred.is_some()))
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 2] = [Number("inferred loss %"), Words("interval")];
+        match self.0 {
+            true => &COLUMNS,
+            false => &[],
+        }
+    }
+
+    fn cells(&self, pair: &PairResult) -> Vec<String> {
+        let found = &pair.corrected;
+        match self.0 {
+            true => vec![
+                percent(found.loss_inferred),
+                percent_range(found.loss_inferred_low, found.loss_inferred_high),
+            ],
+            false => Vec::new(),
+        }
+    }
 }
 
 /// Interval rows.
 pub fn intervals(rows: &[IntervalRow]) -> String {
+    let inferred = Inferred::of(rows.iter().map(|row| &row.pair));
     let columns = [
         &[Number("row"), Number("interval")],
         &PAIR_COLUMNS[..],
         &[Words("certain"), Number("not captured")],
+        inferred.columns(),
     ]
     .concat();
     table(
@@ -267,6 +299,7 @@ pub fn intervals(rows: &[IntervalRow]) -> String {
             let mut cells = vec![row.row.to_string(), row.interval.to_string()];
             cells.extend(pair_cells(&row.pair));
             cells.push(row.capture_drops.to_string());
+            cells.extend(inferred.cells(&row.pair));
             cells
         }),
     )

@@ -2,7 +2,7 @@
 //! every time, for documentation and snapshots. Two routers, 10 ms apart, lose a probe in nine.
 
 use vmscope_core::config::Config;
-use vmscope_core::control::{Event, Operation, Reply, Request};
+use vmscope_core::control::{Answer, Collected, CollectedRange, Event, Operation, Reply, Request};
 use vmscope_core::session::{CaptureStatus, Direction, Options, Session};
 use vmscope_core::time::{Instant, Span};
 
@@ -24,6 +24,9 @@ pub const SCRIPT: &[&str] = &[
     r#"{"op":"group-join","tunnel":"pe1","group":"232.1.1.1","sources":["10.0.0.1"]}"#,
     r#"{"op":"send-start","name":"noise","tunnel":"pe2","group":"239.2.2.2","probes":{"rate":"1pps","count":3}}"#,
     r#"{"op":"passive-start","name":"look","tunnels":["pe2"],"group":"239.1.1.1"}"#,
+    r#"{"op":"oneway-start","name":"up1","up":"pe1","down":["pe2"],"group":"239.5.5.5","leaf":[{"kind":"collector","peer":"m2","tunnel":"pe1"}],"probes":{"rate":"20pps","interval":"5s","duration":"15s"}}"#,
+    r#"{"op":"collect-start","name":"1234abcd-1-0","session":305441741,"tunnel":"pe2","group":"239.6.6.6","lease":"30s"}"#,
+    r#"{"op":"reflect-start","name":"1234abcd-2-0","session":305441741,"tunnel":"pe2","group":"239.6.6.7","rate_max":"400pps","lease":"30s"}"#,
     r#"{"op":"mvpn-add","name":"blue","group":"239.1.1.2","watch":{"tunnels":["pe1"]}}"#,
     r#"{"op":"mvpn-expect","mvpn":"blue","pes":{"PE9":"10.2.0.9"}}"#,
     "wait",
@@ -42,6 +45,14 @@ pub const SCRIPT: &[&str] = &[
     r#"{"op":"mvpn-list"}"#,
     r#"{"op":"mvpn-pe-stop","mvpn":"red","tunnel":"pe1"}"#,
     r#"{"op":"mvpn-pe-start","mvpn":"red","tunnel":"pe1"}"#,
+    r#"{"op":"oneway-show","name":"up1"}"#,
+    r#"{"op":"oneway-stop","name":"up1"}"#,
+    r#"{"op":"oneway-list"}"#,
+    r#"{"op":"peer-list"}"#,
+    r#"{"op":"agent-list"}"#,
+    r#"{"op":"collect-take","name":"1234abcd-1-0","after":1}"#,
+    r#"{"op":"collect-stop","name":"1234abcd-1-0"}"#,
+    r#"{"op":"reflect-stop","name":"1234abcd-2-0"}"#,
     r#"{"op":"passive-list"}"#,
     r#"{"op":"passive-stats","name":"look"}"#,
     r#"{"op":"passive-stop","name":"look"}"#,
@@ -57,9 +68,19 @@ pub const SCRIPT: &[&str] = &[
     r#"{"op":"mvpn-drop","name":"blue"}"#,
     r#"{"op":"task-drop","name":"once"}"#,
     r#"{"op":"mvpn-drop","name":"red"}"#,
+    r#"{"op":"oneway-drop","name":"up1"}"#,
     r#"{"op":"tunnel-show","name":"pe9"}"#,
     r#"{"op":"shutdown"}"#,
 ];
+
+/// Who helps with one-way loss.
+const PEER: &str = r#"
+[[peer]]
+name = "m2"
+address = "192.0.2.2:8471"
+certificate = "m2.pem"
+token_file = "m2.token"
+"#;
 
 /// Has the conversation; the events came meanwhile.
 pub fn conversation() -> (Vec<Exchange>, Vec<Event>) {
@@ -89,6 +110,7 @@ struct World {
     flying: Vec<(Instant, Vec<u8>)>,
     events: Vec<Event>,
     sent: u32,
+    sent_one_way: u32,
 }
 
 impl World {
@@ -100,7 +122,9 @@ impl World {
             ..Options::default()
         };
         let mut session = Session::new(now, options);
-        session.load(now, &Config::default()).unwrap();
+        session
+            .load(now, &Config::from_toml(PEER).unwrap())
+            .unwrap();
         session.handle_capture_status(
             now,
             CaptureStatus {
@@ -115,6 +139,7 @@ impl World {
             flying: Vec::new(),
             events: Vec::new(),
             sent: 0,
+            sent_one_way: 0,
         }
     }
 
@@ -136,6 +161,12 @@ impl World {
                 self.session
                     .handle_packet(now, now, &transmit.bytes, Direction::Outgoing);
                 self.carry(transmit.bytes);
+            }
+            while let Some(asked) = self.session.poll_peer() {
+                if let Some(answer) = m2_answers(now, asked.operation) {
+                    let session = &mut self.session;
+                    session.handle_peer_reply(now, &asked.peer, asked.id, Ok(answer));
+                }
             }
             while self.session.poll_record().is_some() {}
             while let Some(event) = self.session.poll_event() {
@@ -159,6 +190,11 @@ impl World {
             for at in 12..16 {
                 bytes.swap(inner + at, inner + at + 4);
             }
+        } else if bytes[inner + 16..inner + 20] == [239, 5, 5, 5] {
+            self.sent_one_way += 1;
+            if self.sent_one_way.is_multiple_of(25) {
+                return;
+            }
         } else {
             self.sent += 1;
             if self.sent.is_multiple_of(9) {
@@ -171,6 +207,34 @@ impl World {
         self.flying
             .push((self.now + Span::from_ms(delay_ms), bytes));
     }
+}
+
+/// The peer got every probe but each thirty-second.
+fn m2_answers(now: Instant, operation: Operation) -> Option<Answer> {
+    let (name, cursor) = match operation {
+        Operation::CollectStart(spec) => (spec.name, 1),
+        Operation::CollectTake { name, after } => (name, after + 1),
+        _ => return None,
+    };
+    let task = name.as_str().split('-').nth(1)?.parse().ok()?;
+    let range = |n: u32| CollectedRange {
+        task,
+        tunnel: 1,
+        first: 32 * n,
+        last: 32 * n + 30,
+    };
+    Some(Answer::Collected(Collected {
+        name,
+        session: 4_022_250_974,
+        probe_port: 33_900,
+        at_ns: now,
+        cursor,
+        ranges: (0..20).map(range).collect(),
+        capture_drops: 0,
+        forgotten: 0,
+        late: 0,
+        least_delay_ns: None,
+    }))
 }
 
 /// A PE's Hello on the MDT of "blue", through the first tunnel.
