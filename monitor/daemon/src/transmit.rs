@@ -161,7 +161,7 @@ impl Frames {
     /// The header of the frame in which a packet goes, if it goes in one.
     fn header(&mut self, packet: &mut Transmit) -> Option<[u8; ethernet::HEADER_LEN]> {
         match packet.purpose {
-            Purpose::Probe { .. } | Purpose::Disguised => {}
+            Purpose::Probe { .. } | Purpose::Reflection { .. } | Purpose::Disguised => {}
             Purpose::Ping { .. } | Purpose::Igmp { .. } => return None,
         }
         let Hop::Frame(mac) = self.hops.find(packet.destination) else {
