@@ -439,6 +439,8 @@ pub enum ErrorCode {
     State,
     /// A bound on memory or traffic would be passed.
     Limit,
+    /// Who asks may not: over the network, no token, a wrong one, or one for less.
+    Denied,
     /// The monitor itself failed at it.
     Failed,
 }

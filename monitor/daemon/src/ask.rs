@@ -1,7 +1,6 @@
 //! Runs one errand: asks the monitor (or a database) and shows what comes back.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use vmscope_core::control::{Operation, Outcome, Refusal, ServerLine};
 use vmscope_core::name::Name;
@@ -10,25 +9,25 @@ use vmscope_store::mvpn::Slice;
 use vmscope_store::{Page, Reader, StoreError};
 
 use crate::cli::{AlarmQuery, DatabaseQuery, Errand, HistoryQuery, HistoryQuestion, Verb};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Place};
 use crate::exit::Exit;
 use crate::render;
 
-/// Says a verb to the daemon at `socket`, as `vmscope VERB` does.
-pub fn run(verb: Verb, socket: &Path, json: bool) -> Exit {
+/// Says a verb to the daemon at a place, as `vmscope VERB` does.
+pub fn run(verb: Verb, place: &Place, json: bool) -> Exit {
     match verb.errand() {
-        Ok(errand) => carry_out(errand, socket, json),
+        Ok(errand) => carry_out(errand, place, json),
         Err(problem) => fail(&problem, Exit::Usage),
     }
 }
 
 /// Carries out an errand on a connection of its own, or in a database.
-pub fn carry_out(errand: Errand, socket: &Path, json: bool) -> Exit {
+pub fn carry_out(errand: Errand, place: &Place, json: bool) -> Exit {
     let done = match errand {
         Errand::Ask(operation) => {
-            Client::connect(socket).and_then(|mut client| ask(&mut client, operation, json))
+            Client::connect(place).and_then(|mut client| ask(&mut client, operation, json))
         }
-        Errand::Watch(kinds) => Client::connect(socket)
+        Errand::Watch(kinds) => Client::connect(place)
             .and_then(|client| watch(client, Operation::Subscribe { events: kinds }, json)),
         Errand::Read(query) => return read(&query, json),
         Errand::Recall(query) => return shown_of(history(&query, json)),

@@ -15,8 +15,11 @@ use vmscope_core::name::Name;
 use vmscope_core::retention::{Keep, RetentionSpec, Size};
 
 pub use errand::{AlarmQuery, DatabaseQuery, Errand, HistoryQuery, HistoryQuestion};
-pub use serve::{ServeArgs, TokenVerb};
+pub use serve::{CertificateArgs, ServeArgs, TokenVerb};
 pub use verbs::Verb;
+
+use crate::client::Place;
+use crate::remote::Wire;
 
 /// Where the control socket is unless told otherwise.
 pub const SOCKET: &str = "/run/vmscope/vmscope.sock";
@@ -27,15 +30,46 @@ pub const SOCKET: &str = "/run/vmscope/vmscope.sock";
 #[derive(Debug, Parser)]
 #[command(name = "vmscope", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Control socket of the daemon
-    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
-    pub socket: PathBuf,
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Answer with the daemon's own JSON instead of tables
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Where the daemon is.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// Control socket of the daemon
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// A daemon elsewhere, instead: where its configuration's [remote] listens
+    #[arg(long, global = true, value_name = "HOST:PORT", requires_all = ["certificate", "token_file"])]
+    pub connect: Option<String>,
+    /// With --connect: its certificate, PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// With --connect: the file with a token it knows
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl From<PlaceArgs> for Place {
+    fn from(arguments: PlaceArgs) -> Place {
+        let proof = arguments.certificate.zip(arguments.token_file);
+        match (arguments.connect, proof) {
+            (Some(address), Some((certificate, token_file))) => Place::Afar(Wire {
+                address,
+                certificate,
+                token_file,
+            }),
+            // Without a proof of who it is there is no connection: the grammar asks for both.
+            (Some(_) | None, Some(_) | None) => Place::Here(arguments.socket),
+        }
+    }
 }
 
 const EXIT_CODES: &str = "\
@@ -57,9 +91,11 @@ pub enum Command {
     Console,
     /// Serve the web page over a monitor's database, running or not
     Serve(ServeArgs),
-    /// Make, list and revoke the tokens that the web page asks for
+    /// Make, list and revoke the tokens that the web page, and control from afar, ask for
     #[command(subcommand)]
     Token(TokenVerb),
+    /// Make the certificate of control from afar, and its key
+    Certificate(CertificateArgs),
     /// Ask the monitor.
     #[command(flatten)]
     Ask(Verb),

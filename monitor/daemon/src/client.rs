@@ -1,21 +1,22 @@
-//! The other end of the control socket: asks, and reads answers and events.
+//! The other end of the control socket, or of control from afar: asks, and reads answers and events.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use vmscope_core::control::{Operation, Reply, Request, ServerLine};
+
+use crate::remote::Wire;
 
 /// A daemon could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody serves the socket.
-    #[error(
-        "cannot reach a vmscope daemon at {path}: {source}; start one (vmscope daemon --config FILE), or name its socket with --socket PATH"
-    )]
+    /// Nobody serves the place, or does not let us in.
+    #[error("cannot reach a vmscope daemon at {place}: {source}; {}", place.remedy())]
     Unreachable {
         /// Where.
-        path: PathBuf,
+        place: Box<Place>,
         /// Why.
         source: io::Error,
     },
@@ -27,10 +28,51 @@ pub enum ClientError {
     Foreign(serde_json::Error),
 }
 
+/// Where a daemon is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// On this host: its control socket.
+    Here(PathBuf),
+    /// Elsewhere.
+    Afar(Wire),
+}
+
+impl Place {
+    fn remedy(&self) -> &'static str {
+        match self {
+            Place::Here(_) => {
+                "start one (vmscope daemon --config FILE), or name its socket with --socket PATH"
+            }
+            Place::Afar(_) => {
+                "see whether it runs with [remote] in its configuration, and whether --certificate and --token-file are for it"
+            }
+        }
+    }
+
+    fn open(&self) -> io::Result<BufReader<Box<dyn Stream>>> {
+        Ok(match self {
+            Place::Here(path) => BufReader::new(Box::new(UnixStream::connect(path)?)),
+            Place::Afar(wire) => BufReader::new(Box::new(wire.connect()?)),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Here(path) => path.display().fmt(f),
+            Place::Afar(wire) => f.write_str(&wire.address),
+        }
+    }
+}
+
+/// What can be read from and written to.
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
 /// A connection to a daemon.
 pub struct Client {
-    reader: BufReader<UnixStream>,
-    writer: UnixStream,
+    stream: BufReader<Box<dyn Stream>>,
     last_id: u64,
 }
 
@@ -43,19 +85,13 @@ pub struct Heard {
 }
 
 impl Client {
-    /// Connects to the daemon that serves `path`.
-    pub fn connect(path: &Path) -> Result<Client, ClientError> {
-        let unreachable = |source| ClientError::Unreachable {
-            path: path.to_owned(),
+    /// Connects to the daemon at a place.
+    pub fn connect(place: &Place) -> Result<Client, ClientError> {
+        let stream = place.open().map_err(|source| ClientError::Unreachable {
+            place: Box::new(place.clone()),
             source,
-        };
-        let writer = UnixStream::connect(path).map_err(unreachable)?;
-        let reader = BufReader::new(writer.try_clone().map_err(unreachable)?);
-        Ok(Client {
-            reader,
-            writer,
-            last_id: 0,
-        })
+        })?;
+        Ok(Client { stream, last_id: 0 })
     }
 
     /// Asks, and waits for the reply. Returns it as it came, too.
@@ -66,8 +102,10 @@ impl Client {
             operation,
         };
         let line = serde_json::to_string(&request).map_err(ClientError::Foreign)? + "\n";
-        self.writer
+        let writer = self.stream.get_mut();
+        writer
             .write_all(line.as_bytes())
+            .and_then(|()| writer.flush())
             .map_err(ClientError::Broken)?;
         loop {
             match self.hear()? {
@@ -88,7 +126,7 @@ impl Client {
     pub fn hear(&mut self) -> Result<Option<Heard>, ClientError> {
         let mut json = String::new();
         if self
-            .reader
+            .stream
             .read_line(&mut json)
             .map_err(ClientError::Broken)?
             == 0

@@ -1,7 +1,5 @@
 //! The console: the command line's verbs one after another, for those who would have used telnet.
 
-use std::path::Path;
-
 use clap::{CommandFactory, Parser};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
@@ -13,12 +11,12 @@ use rustyline::{Context, Editor, Helper};
 
 use crate::ask;
 use crate::cli::{ConsoleCommand, ConsoleLine, Errand, Verb};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Place};
 use crate::exit::Exit;
 
 /// Reads and runs lines until `exit` or the end of input.
-pub fn run(socket: &Path, json: bool) -> Exit {
-    let mut client = match Client::connect(socket) {
+pub fn run(place: &Place, json: bool) -> Exit {
+    let mut client = match Client::connect(place) {
         Ok(client) => client,
         Err(error) => return unable(&error),
     };
@@ -35,7 +33,7 @@ pub fn run(socket: &Path, json: bool) -> Exit {
             Ok(line) => {
                 // A line that cannot be remembered can still be run.
                 let _ = editor.add_history_entry(line.as_str());
-                match run_line(&line, &mut client, socket, json) {
+                match run_line(&line, &mut client, place, json) {
                     Ok(GoOn::Yes) => {}
                     Ok(GoOn::No) => return Exit::Done,
                     Err(error) => return unable(&error),
@@ -64,7 +62,7 @@ enum GoOn {
 fn run_line(
     line: &str,
     client: &mut Client,
-    socket: &Path,
+    place: &Place,
     json: bool,
 ) -> Result<GoOn, ClientError> {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -73,7 +71,7 @@ fn run_line(
     }
     match ConsoleLine::try_parse_from(&words).map(|line| line.command) {
         Ok(ConsoleCommand::Exit) => return Ok(GoOn::No),
-        Ok(ConsoleCommand::Ask(verb)) => return run_verb(verb, client, socket, json),
+        Ok(ConsoleCommand::Ask(verb)) => return run_verb(verb, client, place, json),
         // Help, or what is wrong with the line.
         Err(words) => eprintln!("{words}"),
     }
@@ -83,7 +81,7 @@ fn run_line(
 fn run_verb(
     verb: Verb,
     client: &mut Client,
-    socket: &Path,
+    place: &Place,
     json: bool,
 ) -> Result<GoOn, ClientError> {
     let ends = matches!(verb, Verb::Shutdown);
@@ -100,7 +98,7 @@ fn run_verb(
         Ok(
             errand @ (Errand::Watch(_) | Errand::Read(_) | Errand::Recall(_) | Errand::Alarms(_)),
         ) => {
-            let _ = ask::carry_out(errand, socket, json);
+            let _ = ask::carry_out(errand, place, json);
         }
         Err(problem) => eprintln!("vmscope: {problem}"),
     }

@@ -1,9 +1,10 @@
 //! The control socket: many clients, one JSON object a line.
 //!
 //! It runs in a thread of its own, so that no client, however slow or rude, is felt on the
-//! packet path. `PROTOCOL.md` is its documentation for those who write clients.
+//! packet path. `PROTOCOL.md` is its documentation for those who write clients. The same thread serves control from afar,
+//! and speaks to peers ([`crate::remote`]).
 
-mod connection;
+pub mod connection;
 mod lines;
 mod place;
 
@@ -17,10 +18,12 @@ use tokio::sync::watch;
 
 use crate::error::StartError;
 use crate::mailbox::Mailbox;
+use crate::remote::{Listener, PeerTask};
+pub use lines::{LINE_BYTES_MAX, Line, Lines};
 use place::SocketPlace;
 
 /// Clients connected at the same time, at most.
-const CLIENTS_MAX: usize = 64;
+pub const CLIENTS_MAX: usize = 64;
 /// How long clients have to take their last lines when the monitor ends.
 const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
 
@@ -32,8 +35,14 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Takes the socket's place in the file system and serves it. SIGTERM and SIGINT become a stop.
-    pub fn open(path: &Path, mailbox: Mailbox) -> Result<ControlSocket, StartError> {
+    /// Takes the socket's place in the file system and serves it, and whoever connects to `listener`, and keeps up with
+    /// peers. SIGTERM and SIGINT become a stop.
+    pub fn open(
+        path: &Path,
+        listener_afar: Option<Listener>,
+        peers: Vec<PeerTask>,
+        mailbox: Mailbox,
+    ) -> Result<ControlSocket, StartError> {
         let failed = |error: std::io::Error| StartError::ControlSocket {
             path: path.to_owned(),
             problem: error.to_string(),
@@ -52,7 +61,17 @@ impl ControlSocket {
             .name("vmscope-control".to_owned())
             .spawn(move || {
                 let _place = place;
-                runtime.block_on(serve(listener, mailbox, closed));
+                runtime.block_on(async {
+                    let mut others = tokio::task::JoinSet::new();
+                    for peer in peers {
+                        others.spawn(peer.run(mailbox.clone(), closed.clone()));
+                    }
+                    if let Some(listener) = listener_afar {
+                        others.spawn(listener.serve(mailbox.clone(), closed.clone()));
+                    }
+                    serve(listener, mailbox, closed).await;
+                    let _ = tokio::time::timeout(LAST_LINES_WITHIN, others.join_all()).await;
+                });
                 runtime.shutdown_timeout(LAST_LINES_WITHIN);
             })
             .map_err(failed)?;

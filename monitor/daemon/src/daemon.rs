@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::interface::{HearsAllMulticast, Interface};
 use crate::journal::Journal;
 use crate::mailbox::mailbox;
+use crate::remote::{Listener, Peers};
 use crate::transmit::Transmitter;
 
 /// Readings of both clocks at the start, to know their difference well.
@@ -159,7 +160,11 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let stamps = stamp_clock(recipe.options.fault);
 
     let (mailbox, inbox) = mailbox().map_err(StartError::socket("make an event descriptor"))?;
-    let socket = ControlSocket::open(config.socket.as_deref().unwrap_or(socket), mailbox)?;
+    let (peers, peer_tasks) =
+        Peers::open(&config.peer).map_err(|error| bad_config(&recipe.path, error.to_string()))?;
+    let listener = config.remote.as_ref().map(Listener::bind).transpose()?;
+    let socket = config.socket.as_deref().unwrap_or(socket);
+    let socket = ControlSocket::open(socket, listener, peer_tasks, mailbox)?;
     let notifier = Notifier::open(&config.alarms.sinks)
         .map_err(|error| bad_config(&recipe.path, error.to_string()))?;
     let begun = open_database(config, &recipe.start(&interface, &stamps))
@@ -179,6 +184,7 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
             inbox,
             journal,
             notifier,
+            peers,
         })
     });
     socket.close();

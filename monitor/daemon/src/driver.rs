@@ -21,7 +21,8 @@ use crate::capture::{Capture, CaptureCounters, RING_FRAMES};
 use crate::clock::{self, Placed, StampClock, StepWatch};
 use crate::error::StartError;
 use crate::journal::Journal;
-use crate::mailbox::{Inbox, Message};
+use crate::mailbox::{Inbox, Message, PeerReply};
+use crate::remote::Peers;
 use crate::rhythm::Rhythm;
 use crate::transmit::{self, Transmitter};
 
@@ -52,6 +53,8 @@ pub struct Parts {
     pub journal: Journal,
     /// Alarms on their way to people.
     pub notifier: Notifier,
+    /// Other monitors.
+    pub peers: Peers,
 }
 
 /// Runs until the core has ended in good order, or until it is told twice to end.
@@ -105,6 +108,7 @@ impl Driver {
                 self.take_packets()?;
             }
             self.send_what_is_due();
+            self.ask_peers();
             self.hand_out_results();
             self.look_at_counters();
             // While there are more, nothing is waited for.
@@ -242,7 +246,22 @@ impl Driver {
                     // The client may have gone; what it asked for is done all the same.
                     let _ = reply.send(answer);
                 }
+                Message::Peer(reply) => {
+                    let PeerReply { peer, id, outcome } = *reply;
+                    let session = &mut self.parts.session;
+                    session.handle_peer_reply(clock::now(), &peer, id, outcome);
+                }
                 Message::Stop => self.stop(),
+            }
+        }
+    }
+
+    fn ask_peers(&mut self) {
+        let session = &mut self.parts.session;
+        while let Some(request) = session.poll_peer() {
+            let (peer, id) = (request.peer.clone(), request.id);
+            if let Err(failure) = self.parts.peers.ask(request) {
+                session.handle_peer_reply(clock::now(), &peer, id, Err(failure));
             }
         }
     }

@@ -101,6 +101,16 @@ pub enum StartError {
         /// Why.
         problem: String,
     },
+    /// Control from afar cannot be served.
+    #[error(
+        "cannot serve control from afar on {listen}: {problem}; see [remote] in the configuration"
+    )]
+    Remote {
+        /// Where.
+        listen: std::net::SocketAddr,
+        /// Why.
+        problem: String,
+    },
     /// The results database could not be used.
     #[error(transparent)]
     Store(#[from] vmscope_store::StoreError),

@@ -6,7 +6,11 @@ use std::sync::mpsc;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::{broadcast, oneshot};
-use vmscope_core::control::{ErrorCode, Event, EventKind, Outcome, Refusal, Reply, Request};
+use vmscope_core::control::{
+    Answer, ErrorCode, Event, EventKind, Outcome, Refusal, Reply, Request,
+};
+use vmscope_core::name::Name;
+use vmscope_core::oneway::PeerFailure;
 
 /// Events that wait for a client at most; one that falls further behind is cut off.
 pub const EVENTS_WAITING_MAX: usize = 4_096;
@@ -15,8 +19,21 @@ pub const EVENTS_WAITING_MAX: usize = 4_096;
 pub enum Message {
     /// A client's request; the reply goes back.
     Ask(Box<Request>, oneshot::Sender<Reply>),
+    /// What a peer answered, or why it did not.
+    Peer(Box<PeerReply>),
     /// The process was told to end.
     Stop,
+}
+
+/// What came of a request to a peer.
+#[derive(Debug)]
+pub struct PeerReply {
+    /// Who was asked.
+    pub peer: Name,
+    /// The request's.
+    pub id: u64,
+    /// What it answered, or why it did not.
+    pub outcome: Result<Answer, PeerFailure>,
 }
 
 /// An event as it goes over the wire, written once for all who want it.
@@ -80,6 +97,11 @@ impl Mailbox {
                 outcome: Outcome::Error(refusal),
             }
         })
+    }
+
+    /// Tells the driver what came of a request to a peer.
+    pub fn hear_peer(&self, reply: PeerReply) {
+        self.drop_in(Message::Peer(Box::new(reply)));
     }
 
     /// Tells the driver to end.

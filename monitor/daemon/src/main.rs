@@ -21,6 +21,7 @@ mod journal;
 mod mailbox;
 mod next_hop;
 mod read;
+mod remote;
 mod render;
 mod rhythm;
 mod serve;
@@ -35,12 +36,13 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {
-        Command::Daemon(arguments) => daemon::run(&arguments, &cli.socket),
+        Command::Daemon(arguments) => daemon::run(&arguments, &cli.place.socket),
         Command::Read(arguments) => read::run(&arguments, cli.json),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Token(verb) => serve::token(verb),
-        Command::Console => console::run(&cli.socket, cli.json),
-        Command::Ask(verb) => ask::run(verb, &cli.socket, cli.json),
+        Command::Certificate(arguments) => serve::certificate(&arguments),
+        Command::Console => console::run(&cli.place.into(), cli.json),
+        Command::Ask(verb) => ask::run(verb, &cli.place.into(), cli.json),
     };
     exit.into()
 }

@@ -8,8 +8,9 @@ use vmscope_store::Location;
 use vmscope_web::token::{Scope, TokenError, Tokens, secret};
 use vmscope_web::{ServeError, Server, Settings, TlsFiles};
 
-use crate::cli::{ServeArgs, TokenVerb};
+use crate::cli::{CertificateArgs, ServeArgs, TokenVerb};
 use crate::exit::Exit;
+use crate::remote::write_certificate;
 
 /// Serves the page until it is told to end.
 pub fn run(arguments: ServeArgs) -> Exit {
@@ -103,11 +104,13 @@ fn carry_out(verb: TokenVerb) -> Result<String, TokenError> {
             label,
             mvpns,
             provider,
+            peer,
             expires_in,
         } => {
-            let scope = match provider {
-                true => Scope::Provider,
-                false => Scope::Mvpns(mvpns.into_iter().collect()),
+            let scope = match (provider, peer) {
+                (true, _) => Scope::Provider,
+                (false, true) => Scope::Peer,
+                (false, false) => Scope::Mvpns(mvpns.into_iter().collect()),
             };
             let now = vmscope_web::now();
             let mut tokens = Tokens::read_or_empty(&path)?;
@@ -138,6 +141,7 @@ fn list(path: &Path) -> Result<String, TokenError> {
     let lines = tokens.iter().map(|token| {
         let scope = match &token.scope {
             Scope::Provider => "everything".to_owned(),
+            Scope::Peer => "another monitor's".to_owned(),
             Scope::Mvpns(own) => {
                 let names: Vec<String> = own.iter().map(|name| name.to_string()).collect();
                 names.join(", ")
@@ -153,6 +157,21 @@ fn list(path: &Path) -> Result<String, TokenError> {
         )
     });
     Ok(lines.collect())
+}
+
+/// Makes a certificate and its key.
+pub fn certificate(arguments: &CertificateArgs) -> Exit {
+    match write_certificate(arguments.name.as_str(), &arguments.out) {
+        Ok((certificate, key)) => {
+            println!(
+                "{}: give it to whoever is to connect\n{}: keep it to yourself",
+                certificate.display(),
+                key.display()
+            );
+            Exit::Done
+        }
+        Err(error) => fail(&error, Exit::Unable),
+    }
 }
 
 fn fail(error: &dyn std::error::Error, exit: Exit) -> Exit {

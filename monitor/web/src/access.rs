@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::token::{Hash, Scope, Token, TokenError, Tokens, hexadecimal, secret};
+use crate::token::{Hash, Scope, TokenError, TokenFile, hexadecimal, secret};
 
 /// Sessions of browsers at most; beyond, the oldest ends.
 const SESSIONS_MAX: usize = 1_000;
@@ -36,17 +35,10 @@ pub enum Access {
     Tokens(TokenDoor),
 }
 
-/// The tokens of a file, read again whenever it changes, and the sessions that began with one of them.
+/// The tokens of a file, and the sessions that began with one of them.
 pub struct TokenDoor {
-    path: PathBuf,
-    known: Mutex<Known>,
+    tokens: TokenFile,
     sessions: Mutex<HashMap<Hash, Session>>,
-}
-
-struct Known {
-    tokens: Arc<Tokens>,
-    /// When the file was written, and how long it is; nothing if it could not be read.
-    version: Option<(SystemTime, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -58,11 +50,8 @@ struct Session {
 impl Access {
     /// By the tokens of a file, which must be there.
     pub fn by_tokens(path: PathBuf) -> Result<Access, TokenError> {
-        let version = version(&path);
-        let tokens = Arc::new(Tokens::read(&path)?);
         Ok(Access::Tokens(TokenDoor {
-            path,
-            known: Mutex::new(Known { tokens, version }),
+            tokens: TokenFile::open(path)?,
             sessions: Mutex::default(),
         }))
     }
@@ -132,38 +121,14 @@ impl TokenDoor {
     }
 
     fn token(&self, hash: Hash, now: Timestamp) -> Option<Who> {
-        let tokens = self.tokens();
-        tokens.find(hash, now).map(|token: &Token| Who {
-            scope: token.scope.clone(),
-            label: Some(token.label.clone()),
+        let token = self.tokens.find(hash, now)?;
+        // A peer has no business here.
+        (token.scope != Scope::Peer).then(|| Who {
+            scope: token.scope,
+            label: Some(token.label),
             hash: Some(hash),
         })
     }
-
-    /// The tokens as the file has them now. A file that cannot be read lets nobody in.
-    fn tokens(&self) -> Arc<Tokens> {
-        let now = version(&self.path);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.is_none() || now != known.version {
-            let (tokens, version) = match Tokens::read(&self.path) {
-                Ok(tokens) => (tokens, now),
-                Err(error) => {
-                    tracing::error!("nobody is let in: {error}");
-                    (Tokens::default(), None)
-                }
-            };
-            *known = Known {
-                tokens: Arc::new(tokens),
-                version,
-            };
-        }
-        Arc::clone(&known.tokens)
-    }
-}
-
-fn version(path: &std::path::Path) -> Option<(SystemTime, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// The header that gives a browser its session, or takes it back.
@@ -186,6 +151,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Tokens;
     use axum::http::HeaderValue;
 
     fn at(text: &str) -> Timestamp {
@@ -269,6 +235,19 @@ mod tests {
         std::fs::write(bench.folder.path().join("tokens.toml"), "").unwrap();
         assert!(!known(&session, now));
         assert!(!bench.access.still(&who, now));
+    }
+
+    #[test]
+    fn a_peers_token_opens_nothing_here() {
+        let bench = bench();
+        let now = at("2026-01-02T00:00:00Z");
+        let mut tokens = Tokens::default();
+        let token = tokens.add(secret(), "m2", Scope::Peer, now, None).unwrap();
+        tokens
+            .write(&bench.folder.path().join("tokens.toml"))
+            .unwrap();
+        let peers = with(header::AUTHORIZATION, &format!("Bearer {token}"));
+        assert_eq!(bench.access.who(&peers, now), None);
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn told(app: &App, who: Option<&Who>) -> Response {
         label: who.and_then(|who| who.label.clone()),
         provider: who.is_some_and(|who| who.scope.is_provider()),
         mvpns: who.and_then(|who| match &who.scope {
-            Scope::Provider => None,
+            Scope::Provider | Scope::Peer => None,
             Scope::Mvpns(own) => Some(own.iter().map(|name| name.to_string()).collect()),
         }),
         version: env!("CARGO_PKG_VERSION"),

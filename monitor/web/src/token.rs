@@ -9,6 +9,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,8 @@ pub enum Scope {
     Provider,
     /// A customer: these MVPNs, and tasks that bear their names.
     Mvpns(BTreeSet<Name>),
+    /// Another monitor: it may have probes collected and reflected here, and sees nothing else.
+    Peer,
 }
 
 impl Scope {
@@ -39,6 +43,7 @@ impl Scope {
         match self {
             Scope::Provider => true,
             Scope::Mvpns(own) => own.contains(name),
+            Scope::Peer => false,
         }
     }
 
@@ -218,6 +223,58 @@ impl Tokens {
         }
         found.filter(|token| token.expires.is_none_or(|end| now < end))
     }
+}
+
+/// A token file that is in use: read again whenever it changes.
+pub struct TokenFile {
+    path: PathBuf,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    tokens: Arc<Tokens>,
+    /// When the file was written, and how long it is; nothing if it could not be read.
+    version: Option<(SystemTime, u64)>,
+}
+
+impl TokenFile {
+    /// Reads the file, which must be there.
+    pub fn open(path: PathBuf) -> Result<TokenFile, TokenError> {
+        let version = version(&path);
+        let tokens = Arc::new(Tokens::read(&path)?);
+        let known = Mutex::new(Known { tokens, version });
+        Ok(TokenFile { path, known })
+    }
+
+    /// The token with this hash, as the file has it now, unless it has expired.
+    pub fn find(&self, hash: Hash, now: Timestamp) -> Option<Token> {
+        self.now().find(hash, now).cloned()
+    }
+
+    /// The tokens as the file has them now. A file that cannot be read lets nobody in.
+    fn now(&self) -> Arc<Tokens> {
+        let now = version(&self.path);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.is_none() || now != known.version {
+            let (tokens, version) = match Tokens::read(&self.path) {
+                Ok(tokens) => (tokens, now),
+                Err(error) => {
+                    tracing::error!("nobody is let in: {error}");
+                    (Tokens::default(), None)
+                }
+            };
+            *known = Known {
+                tokens: Arc::new(tokens),
+                version,
+            };
+        }
+        Arc::clone(&known.tokens)
+    }
+}
+
+fn version(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Hash {

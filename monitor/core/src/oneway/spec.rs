@@ -155,7 +155,7 @@ pub struct PeerSpec {
     pub name: Name,
     /// Where it listens.
     pub address: SocketAddr,
-    /// Its certificate, or that of who signed it (PEM).
+    /// Its very certificate (PEM): no authority is asked, no name or date in it counts.
     pub certificate: PathBuf,
     /// The file that holds the token it knows us by.
     pub token_file: PathBuf,

@@ -1,4 +1,4 @@
-//! The grammar of the web page: serving it, and its tokens.
+//! The grammar of the web page: serving it; its tokens, and certificates.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,13 +42,16 @@ pub enum TokenVerb {
         #[arg(
             long = "mvpn",
             value_name = "NAME",
-            required_unless_present = "provider",
-            conflicts_with = "provider"
+            required_unless_present_any = ["provider", "peer"],
+            conflicts_with_all = ["provider", "peer"]
         )]
         mvpns: Vec<Name>,
-        /// Show everything
-        #[arg(long)]
+        /// Show everything, and let everything be asked from afar
+        #[arg(long, conflicts_with = "peer")]
         provider: bool,
+        /// For another monitor: it may have probes collected and reflected here
+        #[arg(long)]
+        peer: bool,
         /// End after this time, such as 2160h; never if absent
         #[arg(long, value_name = "TIME")]
         expires_in: Option<Span>,
@@ -68,4 +71,15 @@ pub enum TokenVerb {
         #[arg(long, value_name = "TEXT")]
         label: String,
     },
+}
+
+/// How to make a certificate.
+#[derive(Debug, Args)]
+pub struct CertificateArgs {
+    /// Whose it is: NAME.pem is to give to others, NAME-key.pem to keep
+    #[arg(long, value_name = "NAME")]
+    pub name: Name,
+    /// The folder they go to
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub out: PathBuf,
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use vmscope_core::control::{
@@ -15,14 +13,31 @@ use vmscope_core::control::{
 
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::mailbox::{EVENTS_WAITING_MAX, EventLine, Mailbox};
+use crate::remote::Rights;
 
-/// Serves a client until it or the monitor ends.
-pub async fn serve(stream: UnixStream, mailbox: Mailbox, mut closed: watch::Receiver<bool>) {
-    let (reader, writer) = stream.into_split();
-    let mut lines = Lines::new(BufReader::new(reader));
+/// Serves a client of this host, who may ask everything, until it or the monitor ends.
+pub async fn serve(
+    stream: impl AsyncRead + AsyncWrite,
+    mailbox: Mailbox,
+    closed: watch::Receiver<bool>,
+) {
+    let (reader, writer) = tokio::io::split(stream);
+    let lines = Lines::new(BufReader::new(reader));
+    converse(lines, writer, Rights::Everything, mailbox, closed).await;
+}
+
+/// Serves a client with these rights until it or the monitor ends.
+pub async fn converse(
+    mut lines: Lines<impl AsyncBufRead + Unpin>,
+    writer: impl AsyncWrite + Unpin,
+    rights: Rights,
+    mailbox: Mailbox,
+    mut closed: watch::Receiver<bool>,
+) {
     let events = mailbox.events();
     let mut client = Client {
         writer,
+        rights,
         mailbox,
         events,
         wanted: Wanted::Nothing,
@@ -51,7 +66,7 @@ pub async fn until(closed: &mut watch::Receiver<bool>) {
 }
 
 /// Tells a client that there are too many.
-pub async fn refuse(mut stream: UnixStream, clients_max: usize) {
+pub async fn refuse(mut stream: impl AsyncWrite + Unpin, clients_max: usize) {
     let message = format!("there are {clients_max} clients already");
     let reply = refusal(
         0,
@@ -72,14 +87,15 @@ enum Wanted {
     Kinds(BTreeSet<EventKind>),
 }
 
-struct Client {
-    writer: OwnedWriteHalf,
+struct Client<W> {
+    writer: W,
+    rights: Rights,
     mailbox: Mailbox,
     events: broadcast::Receiver<Arc<EventLine>>,
     wanted: Wanted,
 }
 
-impl Client {
+impl<W: AsyncWrite + Unpin> Client<W> {
     /// Whether to go on afterwards.
     async fn handle_line(&mut self, line: Line) -> io::Result<bool> {
         let reply = match line {
@@ -99,18 +115,32 @@ impl Client {
                 "send one JSON object a line: {\"id\":1,\"request\":{\"op\":\"status\"}}",
             ),
         };
-        let line = line_of(&reply)?;
-        self.writer.write_all(line.as_bytes()).await?;
+        self.write(&line_of(&reply)?).await?;
         Ok(true)
     }
 
+    /// At once, even where what is written is encrypted in larger pieces.
+    async fn write(&mut self, line: &str) -> io::Result<()> {
+        self.writer.write_all(line.as_bytes()).await?;
+        self.writer.flush().await
+    }
+
     async fn answer(&mut self, text: &str) -> Reply {
-        match Request::read(text) {
-            Err(reply) => *reply,
-            Ok(Request {
+        let request = match Request::read(text) {
+            Err(reply) => return *reply,
+            Ok(request) => request,
+        };
+        if let Err(refusal) = self.rights.permit(&request.operation) {
+            return Reply {
+                id: request.id,
+                outcome: Outcome::Error(refusal),
+            };
+        }
+        match request {
+            Request {
                 id,
                 operation: Operation::Subscribe { events },
-            }) => {
+            } => {
                 self.wanted = match events.is_empty() {
                     true => Wanted::Everything,
                     false => Wanted::Kinds(events.into_iter().collect()),
@@ -122,7 +152,7 @@ impl Client {
                     outcome: Outcome::Ok(Answer::Done),
                 }
             }
-            Ok(request) => self.mailbox.ask(request).await,
+            request => self.mailbox.ask(request).await,
         }
     }
 
@@ -145,8 +175,7 @@ impl Client {
             format!("more than {EVENTS_WAITING_MAX} events waited for this client: it is cut off"),
             "read faster, or subscribe to fewer kinds",
         );
-        let line = line_of(&reply)?;
-        self.writer.write_all(line.as_bytes()).await?;
+        self.write(&line_of(&reply)?).await?;
         Ok(false)
     }
 
@@ -157,7 +186,7 @@ impl Client {
             Wanted::Kinds(kinds) => kinds.contains(&event.kind),
         };
         if wanted {
-            self.writer.write_all(event.line.as_bytes()).await?;
+            self.write(&event.line).await?;
         }
         Ok(true)
     }
@@ -180,7 +209,8 @@ fn refusal(id: u64, code: ErrorCode, message: String, remedy: &str) -> Reply {
     }
 }
 
-fn line_of(reply: &Reply) -> io::Result<String> {
+/// A reply as a line.
+pub fn line_of(reply: &Reply) -> io::Result<String> {
     let json = serde_json::to_string(reply).map_err(io::Error::other)?;
     Ok(json + "\n")
 }

@@ -12,7 +12,7 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 pub enum Line {
     /// A line without its end.
     Text(String),
-    /// A line longer than [`LINE_BYTES_MAX`], which was skipped.
+    /// A line longer than is accepted, which was skipped.
     TooLong,
     /// A line that is not UTF-8, which was skipped.
     NotText,
@@ -25,6 +25,7 @@ pub struct Lines<R> {
     stream: R,
     line: Vec<u8>,
     skipping: bool,
+    bytes_max: usize,
 }
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
@@ -34,7 +35,13 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             stream,
             line: Vec::new(),
             skipping: false,
+            bytes_max: LINE_BYTES_MAX,
         }
+    }
+
+    /// Lines accepted from now on may have so many bytes.
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
     }
 
     /// The next line.
@@ -46,7 +53,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             }
             let end = available.iter().position(|byte| *byte == b'\n');
             let part = &available[..end.unwrap_or(available.len())];
-            if self.line.len() + part.len() > LINE_BYTES_MAX {
+            if self.line.len() + part.len() > self.bytes_max {
                 self.skipping = true;
                 self.line.clear();
             }

@@ -124,6 +124,7 @@ pub fn alarms(ask: &Ask<'_>, query: AlarmsQuery) -> Result<Alarms, Problem> {
         (scope, Some(mvpn)) if !scope.sees(mvpn) => return Ok(no_alarms()),
         (_, Some(mvpn)) => found(ask, &query, Some(mvpn), slice)?,
         (Scope::Provider, None) => found(ask, &query, None, slice)?,
+        (Scope::Peer, None) => return Ok(no_alarms()),
         (Scope::Mvpns(own), None) => {
             let mut merged = Vec::new();
             for mvpn in own {
