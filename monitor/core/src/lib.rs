@@ -12,6 +12,7 @@
 //! | `due`, `numbered` | what is due when, and things by number: the cost of a packet does not grow with what there is |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
 //! | `inference` | loss of each direction, inferred from copies that part on the way |
+//! | `counters` | routers' counters: which probes a count is of, and which counts are none |
 //! | `oneway` | one-way loss: measurements, and what this monitor does for others' |
 //! | `passive` | customer streams, when asked for |
 //! | `view` | who is in which MVPN, as its control messages say |
@@ -23,6 +24,7 @@ pub mod alarm;
 pub mod config;
 pub mod control;
 pub mod correction;
+pub mod counters;
 mod distribution;
 mod due;
 pub mod fault;

@@ -1,0 +1,52 @@
+//! Single values, and the whole table of what can be wrong with the next reading.
+
+use super::super::reading::{Count, Width};
+use super::super::{Discard, Reading};
+use crate::time::Instant;
+
+fn count(value: u64, width: Width) -> Count {
+    Count { value, width }
+}
+
+#[test]
+fn a_counter_of_32_bits_wraps_and_one_of_64_does_not() {
+    use Width::{Bits32, Bits64};
+    let since = |after: Count, before: Count| after.since(before);
+    assert_eq!(since(count(9, Bits32), count(5, Bits32)), Some(4));
+    assert_eq!(
+        since(count(2, Bits32), count(u32::MAX.into(), Bits32)),
+        Some(3)
+    );
+    assert_eq!(since(count(2, Bits64), count(u64::MAX, Bits64)), None);
+    assert_eq!(since(count(9, Bits64), count(5, Bits32)), None);
+    // What a Counter32 cannot hold is not one.
+    assert_eq!(since(count(1 << 32, Bits32), count(5, Bits32)), None);
+}
+
+fn reading(at_ms: u64, uptime_ticks: u32) -> Reading {
+    Reading {
+        asked: Instant::from_ns(at_ms * 1_000_000),
+        answered: Instant::from_ns((at_ms + 10) * 1_000_000),
+        uptime_ticks,
+        discontinuity_ticks: 0,
+        packets: count(0, Width::Bits64),
+        octets: None,
+        pulse: None,
+    }
+}
+
+#[test]
+fn the_agents_own_time_tells_a_wrap_from_a_restart() {
+    let base = reading(0, 10_000);
+    assert_eq!(reading(5_000, 10_500).runs_on_from(&base), Ok(()));
+    for ticks in [0, 1, 500, 10_000, 10_400, 10_700, 50_000] {
+        let restarted = reading(5_000, ticks).runs_on_from(&base);
+        assert_eq!(restarted, Err(Discard::Restarted), "{ticks}");
+    }
+    // After 497 days it begins at zero by itself.
+    let base = reading(0, u32::MAX - 99);
+    assert_eq!(reading(5_000, 400).runs_on_from(&base), Ok(()));
+    let mut set_back = reading(5_000, 400);
+    set_back.discontinuity_ticks = 7;
+    assert_eq!(set_back.runs_on_from(&base), Err(Discard::Reset));
+}
