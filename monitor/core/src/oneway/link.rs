@@ -332,7 +332,8 @@ impl Link {
                     ErrorCode::Malformed
                     | ErrorCode::Invalid
                     | ErrorCode::NotFound
-                    | ErrorCode::Exists => self.refused = Some(text),
+                    | ErrorCode::Exists
+                    | ErrorCode::Denied => self.refused = Some(text),
                 }
             }
         }
