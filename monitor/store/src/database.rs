@@ -51,6 +51,10 @@ impl Database {
         match purpose {
             Purpose::Write { pages_max } => {
                 schema::migrate(&mut database)?;
+                if let Database::Postgres(db) = &mut database {
+                    db.script(dialect::POSTGRES_MONITORS)
+                        .map_err(StoreError::Migrate)?;
+                }
                 database.bound(pages_max).map_err(StoreError::Migrate)?;
             }
             Purpose::Read => schema::check(&mut database, location)?,

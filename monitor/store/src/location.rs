@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use vmscope_core::name::Name;
+
+/// What the schema of a monitor's part begins with.
+const SCHEMA_OF_MONITOR: &str = "monitor_";
+
 /// A results database: a file of SQLite, or a database of a PostgreSQL server.
 ///
 /// Written as a path or as a connection string: text that begins with `postgres://` or `postgresql://` is one
@@ -24,6 +29,20 @@ impl Location {
                 Location::Postgres(text.to_owned())
             }
             Some(_) | None => Location::Sqlite(path),
+        }
+    }
+
+    /// The part of one of several monitors that share this: of PostgreSQL a schema of its own, `monitor_NAME`, unless the
+    /// connection string has `options`, which may name another; of SQLite the file, as no two hosts share one.
+    pub fn of_monitor(&self, monitor: &Name) -> Location {
+        match self {
+            Location::Postgres(text) if !text.contains("options=") => {
+                let joint = if text.contains('?') { '&' } else { '?' };
+                Location::Postgres(format!(
+                    "{text}{joint}options=-csearch_path%3D%22{SCHEMA_OF_MONITOR}{monitor}%22"
+                ))
+            }
+            Location::Postgres(_) | Location::Sqlite(_) => self.clone(),
         }
     }
 }
@@ -99,6 +118,24 @@ mod tests {
         }
         for text in ["/var/lib/results.sqlite", "postgres.sqlite", "postgres:/x"] {
             assert_eq!(Location::new(text), Location::Sqlite(text.into()));
+        }
+    }
+
+    #[test]
+    fn each_monitor_has_a_part_of_a_server() {
+        let east = Name::new("East-1.x").unwrap();
+        let part = |text: &str| Location::new(text).of_monitor(&east);
+        let schema = "options=-csearch_path%3D%22monitor_East-1.x%22";
+        assert_eq!(
+            part("postgres://a/b"),
+            Location::Postgres(format!("postgres://a/b?{schema}"))
+        );
+        assert_eq!(
+            part("postgres://a/b?host=/run"),
+            Location::Postgres(format!("postgres://a/b?host=/run&{schema}"))
+        );
+        for own in ["postgres://a/b?options=-csearch_path%3Dmine", "r.sqlite"] {
+            assert_eq!(part(own), Location::new(own));
         }
     }
 

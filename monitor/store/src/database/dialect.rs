@@ -35,7 +35,7 @@ pub(crate) const SQLITE_BYTES: &str = "SELECT (c.page_count - f.freelist_count) 
   FROM pragma_page_count c, pragma_freelist_count f, pragma_page_size s";
 pub(crate) const POSTGRES_BYTES: &str =
     "SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT)
-  FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace";
+  FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = quote_ident(current_schema())::regnamespace";
 
 /// Deletes the `?3` oldest of a watch's past states, of those that ended before `?2`.
 pub(crate) const SQLITE_OLDEST_HISTORY: &str = "DELETE FROM mvpn_past WHERE rowid IN
@@ -51,6 +51,41 @@ pub(crate) const POSTGRES_VERSION_TABLE: &str =
 pub(crate) const POSTGRES_GREETING: &str =
     "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
   SET tcp_keepalives_count = 3; SET tcp_user_timeout = 15000";
+
+/// Makes the schema that is to be written, if the connection names one that is not there.
+pub(crate) const POSTGRES_SCHEMA: &str = "DO $$ BEGIN
+  IF current_schema() IS NULL THEN
+    EXECUTE 'CREATE SCHEMA IF NOT EXISTS ' || current_setting('search_path');
+  END IF;
+END $$";
+
+/// What several monitors have written, together: in the schema `monitors`, a view for each table of ours, with the
+/// monitor's name before its columns. Only of those whose table has the same columns; a monitor of another version joins
+/// when it is started with the same. Nothing for a monitor that is alone.
+pub(crate) const POSTGRES_MONITORS: &str = "DO $$
+DECLARE
+  of_ours RECORD;
+  all_of_it TEXT;
+BEGIN
+  IF current_schema() NOT LIKE 'monitor\\_%' THEN RETURN; END IF;
+  PERFORM pg_advisory_xact_lock(1986947955, hashtext('monitors'));
+  CREATE SCHEMA IF NOT EXISTS monitors;
+  FOR of_ours IN
+    SELECT c.relname AS name, (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+      FROM pg_class c
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'v') AND c.relname <> 'layout'
+  LOOP
+    SELECT string_agg(format('SELECT CAST(%L AS TEXT) AS monitor, t.* FROM %I.%I t', substr(n.nspname, 9), n.nspname, c.relname),
+                      ' UNION ALL ' ORDER BY n.nspname)
+      INTO all_of_it
+      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = of_ours.name
+     WHERE n.nspname LIKE 'monitor\\_%'
+       AND of_ours.columns = (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped);
+    EXECUTE format('CREATE OR REPLACE VIEW monitors.%I AS %s', of_ours.name, all_of_it);
+  END LOOP;
+END $$";
 
 /// PostgreSQL's lock of whoever writes, in the schema that is written; it ends with the connection. One that has just
 /// ended is waited for.

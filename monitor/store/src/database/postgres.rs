@@ -69,7 +69,8 @@ impl Postgres {
 
     fn lock(&mut self, location: &Location) -> std::result::Result<(), StoreError> {
         let locked = self
-            .script(dialect::POSTGRES_LOCK_PATIENCE)
+            .script(dialect::POSTGRES_SCHEMA)
+            .and_then(|()| self.script(dialect::POSTGRES_LOCK_PATIENCE))
             .and_then(|()| self.script(dialect::POSTGRES_WRITER_LOCK))
             .and_then(|()| self.script(dialect::POSTGRES_LOCKED));
         locked.map_err(|error| match &error {

@@ -97,6 +97,14 @@ impl Server {
         Location::new(self.text(schema))
     }
 
+    /// The server's database, without a schema.
+    pub fn whole(&self) -> Location {
+        Location::new(format!(
+            "postgres:///postgres?user=vmscope&host={}",
+            self.folder.path().display()
+        ))
+    }
+
     /// A connection of the test's own.
     pub fn client(&self) -> postgres::Client {
         postgres::Client::connect(&self.text("public"), postgres::NoTls).unwrap()
