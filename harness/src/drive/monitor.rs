@@ -11,7 +11,7 @@ use mvpnlab_emulator::plan::MonitorPlan;
 use mvpnlab_emulator::scenario;
 use mvpnlab_emulator::truth::file;
 use serde::Serialize;
-use vmscope_core::control::{Answer, MvpnQuestion, Named, Operation};
+use vmscope_core::control::{Answer, MvpnQuestion, Named, Operation, Page, PairsQuestion};
 use vmscope_core::name::Name;
 
 use super::hearing::{self, Hearing};
@@ -314,7 +314,7 @@ impl<'a> MonitorUnderTest<'a> {
         for (what, operation) in [
             ("status", Operation::Status),
             ("overhead", Operation::Overhead),
-            ("tunnels", Operation::TunnelList),
+            ("tunnels", Operation::TunnelList(Page::default())),
             ("tasks", Operation::TaskList),
             ("filter", Operation::Filter),
         ] {
@@ -326,7 +326,9 @@ impl<'a> MonitorUnderTest<'a> {
             put_answer(files, "monitor/alarms.json", &answer);
         }
         for task in self.tasks.keys().cloned().collect::<Vec<_>>() {
-            let answer = self.ask(Operation::TaskStats(named(&task)?)).await?;
+            let answer = self
+                .ask(Operation::TaskStats(PairsQuestion::all(named(&task)?.name)))
+                .await?;
             put_answer(files, &format!("monitor/pairs-{task}.json"), &answer);
         }
         for passive in &self.orders.scenario.monitor.passives {

@@ -26,8 +26,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::AlarmSpec;
+use crate::budget::BudgetSpec;
 use crate::oneway::spec::{OnewaySpec, PeerSpec, RemoteSpec};
 use crate::retention::RetentionSpec;
+use crate::shard::ShardSpec;
 use crate::spec::{JoinSpec, MvpnSpec, PROBE_PORT, PassiveSpec, SendSpec, TaskSpec, TunnelSpec};
 use crate::view::Expected;
 
@@ -56,6 +58,12 @@ pub struct Config {
     pub probe_port: u16,
     /// How probes are sent.
     pub sending: Sending,
+    /// The monitors that share this configuration, each of which takes its part: see [`Config::part_of`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardSpec>,
+    /// How much may be probed.
+    #[serde(skip_serializing_if = "is_unbounded")]
+    pub budget: BudgetSpec,
     /// Tunnels.
     pub tunnels: Vec<TunnelSpec>,
     /// Groups joined for the operator.
@@ -81,6 +89,10 @@ pub struct Config {
     pub alarms: AlarmSpec,
 }
 
+fn is_unbounded(budget: &BudgetSpec) -> bool {
+    *budget == BudgetSpec::default()
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -92,6 +104,8 @@ impl Default for Config {
             log_probes: true,
             probe_port: PROBE_PORT,
             sending: Sending::default(),
+            shard: None,
+            budget: BudgetSpec::default(),
             tunnels: Vec::new(),
             joins: Vec::new(),
             mvpns: Vec::new(),

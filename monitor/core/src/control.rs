@@ -20,10 +20,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::alarm;
+pub use crate::budget::{BudgetSpec, BudgetStatus};
 use crate::name::Name;
 pub use crate::oneway::report::*;
 pub use crate::oneway::spec::*;
 pub use crate::report::*;
+pub use crate::shard::{ShardStatus, Unseen};
 pub use crate::spec::*;
 use crate::time::Instant;
 use crate::view;
@@ -55,8 +57,8 @@ pub enum Operation {
     TunnelAdd(TunnelSpec),
     /// Drops a tunnel and its operator's joins. Refused while a task, MVPN or observation uses it. Answer: `done`.
     TunnelDrop(Named),
-    /// All tunnels. Answer: `tunnels`.
-    TunnelList,
+    /// All tunnels, or a page of them. Answer: `tunnels`.
+    TunnelList(Page),
     /// One tunnel: counters, pings, groups. Answer: `tunnel`.
     TunnelShow(Named),
 
@@ -88,7 +90,7 @@ pub enum Operation {
     /// One task. Answer: `task`.
     TaskShow(Named),
     /// A task's pair matrix, over all decided probes so far. Answer: `pairs`.
-    TaskStats(Named),
+    TaskStats(PairsQuestion),
     /// A task's interval rows. Answer: `results`.
     Results {
         /// The task.
@@ -197,6 +199,70 @@ pub struct Named {
     pub name: Name,
 }
 
+/// A part of a long list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Page {
+    /// Where it begins: the `next` of the page before.
+    #[serde(skip_serializing_if = "is_first")]
+    pub since: u64,
+    /// Entries at most. One answer never has more than 10,000, whatever is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// The pairs of a task, or a page of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairsQuestion {
+    /// The task.
+    pub name: Name,
+    /// Where the page begins: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub since: u64,
+    /// Pairs at most. One answer never has more than 10,000, whatever is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+impl PairsQuestion {
+    /// All pairs of a task.
+    pub fn all(name: Name) -> PairsQuestion {
+        PairsQuestion {
+            name,
+            since: 0,
+            limit: None,
+        }
+    }
+}
+
+impl Operation {
+    /// The same question about what follows a page; nothing for what has no pages.
+    pub fn page_from(self, since: u64) -> Option<Operation> {
+        match self {
+            Operation::TunnelList(page) => Some(Operation::TunnelList(Page { since, ..page })),
+            Operation::TaskStats(asked) => {
+                Some(Operation::TaskStats(PairsQuestion { since, ..asked }))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Answer {
+    /// Where the next page begins, if there is one.
+    pub fn next(&self) -> Option<u64> {
+        match self {
+            Answer::Tunnels { next, .. } | Answer::Pairs { next, .. } => *next,
+            _ => None,
+        }
+    }
+}
+
+fn is_first(since: &u64) -> bool {
+    *since == 0
+}
+
 /// A group over a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,6 +340,9 @@ pub enum Answer {
     Tunnels {
         /// The tunnels.
         tunnels: Vec<TunnelStatus>,
+        /// There are more: ask for those `since` here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     /// Groups, by tunnel number and group.
     Groups {
@@ -291,8 +360,11 @@ pub enum Answer {
     Pairs {
         /// Number of the task's run.
         task: u32,
-        /// All pairs, by sender and receiver.
+        /// The pairs, by sender and receiver.
         pairs: Vec<PairResult>,
+        /// There are more: ask for those `since` here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     /// Interval rows.
     Results {
@@ -396,6 +468,9 @@ pub struct Status {
     pub transmit_errors: u64,
     /// Log records dropped because they were not taken in time.
     pub record_drops: u64,
+    /// Events dropped because they were not taken in time: subscribers have missed them.
+    #[serde(default)]
+    pub event_drops: u64,
     /// The capture filter in force.
     pub filter: String,
     /// UDP port of probes.
@@ -404,6 +479,12 @@ pub struct Status {
     pub tunnels: u32,
     /// Number of tasks that are not finished.
     pub tasks_running: u32,
+    /// The budget and its use, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetStatus>,
+    /// The monitor's part of a configuration that several share, and what none of them sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardStatus>,
     /// A deliberate defect is built in and on: its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted_fault: Option<String>,
@@ -471,13 +552,13 @@ pub enum EventKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// All rows of an interval of a task are out.
+    /// Rows of an interval of a task are out: all of them, or, if they are many, the next thousand.
     Interval {
         /// Name of the task.
         task: Name,
         /// The interval.
         interval: u64,
-        /// Its rows, one a pair.
+        /// The rows, one a pair.
         rows: Vec<IntervalRow>,
     },
     /// A task changed its state.
@@ -511,6 +592,19 @@ impl Event {
             Event::Alarm(_) => EventKind::Alarm,
             Event::Oneway(_) => EventKind::Oneway,
             Event::Shutdown => EventKind::Shutdown,
+        }
+    }
+
+    /// Rows of results in it: what its size depends on.
+    pub fn rows(&self) -> usize {
+        match self {
+            Event::Interval { rows, .. } => rows.len(),
+            Event::Task(_)
+            | Event::Ping(_)
+            | Event::Filter { .. }
+            | Event::Change(_)
+            | Event::Alarm(_)
+            | Event::Shutdown => 0,
         }
     }
 }

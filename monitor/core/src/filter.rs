@@ -4,6 +4,10 @@
 //! and to the routers it has tunnels to. A customer's packet on an MDT is GRE inside GRE: the
 //! kernel drops it, unless observation was asked for.
 //!
+//! The kernel takes 4096 instructions and runs them for every packet. Routers and watched groups beyond some number are
+//! therefore told apart by prefixes only, which may let through what the core then drops: GRE to us from a stranger in
+//! the same prefix, and control messages of an MVPN that is not watched. Never a customer's packet.
+//!
 //! Offsets are counted from the outer IPv4 header, which has no options here: 20 bytes, then
 //! GRE, of 4 bytes, or 8 with a key; the inner header follows.
 
@@ -12,6 +16,7 @@ use std::net::Ipv4Addr;
 
 use vmscope_wire::mdt_join;
 
+use crate::cover::{Prefix, cover};
 use crate::spec::{Encapsulation, PassiveLayer, PassiveSpec, TunnelSpec};
 use crate::view::ALL_PIM_ROUTERS;
 
@@ -26,6 +31,11 @@ pub(crate) struct FilterInput<'a> {
     /// Let customer packets through although nobody asked: a planted fault.
     pub(crate) customers_anyway: bool,
 }
+
+/// Routers, and addresses of ours, that are named one by one; beyond, by so many prefixes.
+const HOSTS_MAX: usize = 64;
+/// Watched groups likewise.
+const GROUPS_MAX: usize = 32;
 
 /// An expression that is true of nothing: an IPv4 header's first byte is never zero.
 const NOTHING: &str = "ip[0] = 0";
@@ -66,11 +76,19 @@ fn gre_clause(input: &FilterInput<'_>) -> Option<String> {
 }
 
 fn hosts(addresses: &BTreeSet<Ipv4Addr>) -> String {
-    let each: Vec<String> = addresses
-        .iter()
-        .map(|address| format!("host {address}"))
-        .collect();
+    let each = cover(addresses, HOSTS_MAX);
+    let each: Vec<String> = each.iter().map(Prefix::to_string).collect();
     format!("({})", each.join(" or "))
+}
+
+/// What is watched, as clauses about the packets whose IPv4 header is at `at`.
+fn watch_clauses(at: usize, groups: impl Iterator<Item = Ipv4Addr>) -> Vec<String> {
+    let mut mdts: BTreeSet<Ipv4Addr> = groups.collect();
+    let plain = mdts.remove(&ALL_PIM_ROUTERS);
+    let mdts = cover(&mdts, GROUPS_MAX);
+    let plain = plain.then(|| plain_clause(at));
+    let mdts = mdts.iter().map(|mdt| control_clause(at, *mdt));
+    plain.into_iter().chain(mdts).collect()
 }
 
 /// What may be inside GRE with or without a key.
@@ -95,21 +113,11 @@ fn inner_clause(input: &FilterInput<'_>, key: bool) -> String {
             PassiveLayer::Plain => format!("({group})"),
         });
     }
-    any.extend(
-        input
-            .watched
-            .iter()
-            .map(|(group, _)| watch_clause(at, *group)),
-    );
+    any.extend(watch_clauses(
+        at,
+        input.watched.iter().map(|(group, _)| *group),
+    ));
     format!("(ip[20:2] = {flags} and ({}))", any.join(" or "))
-}
-
-/// What a watch reads of the packets whose IPv4 header is at `at`.
-fn watch_clause(at: usize, group: Ipv4Addr) -> String {
-    match group {
-        ALL_PIM_ROUTERS => plain_clause(at),
-        default_mdt => control_clause(at, default_mdt),
-    }
 }
 
 /// A router's control message on a link without an MDT: PIM or an MDT Join, to all PIM routers.
@@ -127,12 +135,16 @@ fn plain_clause(at: usize) -> String {
 
 /// A PE's control message on a default MDT whose own IPv4 header is at `at`: PIM or an MDT Join, to all PIM routers, in
 /// plain GRE. Everything else there is the customer's and stays unread.
-fn control_clause(at: usize, group: Ipv4Addr) -> String {
-    let (protocol, destination, gre, inner) = (at + 9, at + 16, at + 20, at + 24);
+fn control_clause(at: usize, groups: Prefix) -> String {
+    let (protocol, gre, inner) = (at + 9, at + 20, at + 24);
+    let destination = match groups.bits {
+        32 => format!("ip[{}:4]", at + 16),
+        _ => format!("ip[{}:4] & {:#010x}", at + 16, groups.mask()),
+    };
     format!(
-        "(ip[{at}] = 0x45 and ip[{protocol}] = 47 and ip[{destination}:4] = {:#010x} and ip[{gre}:4] = 0x800 and \
+        "(ip[{at}] = 0x45 and ip[{protocol}] = 47 and {destination} = {:#010x} and ip[{gre}:4] = 0x800 and \
          ip[{}:4] = {:#010x} and (ip[{}] = 103 or (ip[{inner}] = 0x45 and ip[{}] = 17 and ip[{}:2] = {})))",
-        u32::from(group),
+        u32::from(groups.first),
         inner + 16,
         u32::from(ALL_PIM_ROUTERS),
         inner + 9,
@@ -166,13 +178,8 @@ fn native_clause(input: &FilterInput<'_>) -> Option<String> {
             PassiveLayer::Plain => format!("dst host {}", passive.group),
         });
     }
-    any.extend(
-        input
-            .watched
-            .iter()
-            .filter(|(_, natively)| *natively)
-            .map(|(group, _)| watch_clause(0, *group)),
-    );
+    let natively = input.watched.iter().filter(|(_, natively)| *natively);
+    any.extend(watch_clauses(0, natively.map(|(group, _)| *group)));
     Some(format!("({})", any.join(" or ")))
 }
 
@@ -180,6 +187,7 @@ fn native_clause(input: &FilterInput<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::spec::PROBE_PORT;
 
     const TUNNELS: &str = r#"
         tunnels = [
@@ -270,6 +278,33 @@ mod tests {
             probe_port: config.probe_port,
             customers_anyway: false,
         }));
+    }
+
+    /// Ten thousand tunnels, keyed and not, from two regions, and a thousand watched MVPNs.
+    #[test]
+    fn a_large_network_is_told_apart_by_prefixes() {
+        let tunnel = |n: u32| {
+            let mut config = Config::from_toml(KEYED).unwrap();
+            let mut tunnel = config.tunnels.remove(0);
+            let region = if n.is_multiple_of(2) {
+                0x0afe_0000
+            } else {
+                0xc0a8_0000
+            };
+            tunnel.outer_remote = Some(Ipv4Addr::from(region + n));
+            tunnel.key = (n.is_multiple_of(3)).then_some(n);
+            tunnel
+        };
+        let tunnels: Vec<TunnelSpec> = (0..10_000).map(tunnel).collect();
+        let watched = |n: u32| (Ipv4Addr::from(0xef01_0000 + n), false);
+        let filter = render(&FilterInput {
+            tunnels: tunnels.iter().collect(),
+            passive: Vec::new(),
+            watched: (0..1_000).map(watched).collect(),
+            probe_port: PROBE_PORT,
+            customers_anyway: false,
+        });
+        insta::assert_snapshot!(filter.replace(" or ", "\n or "));
     }
 
     #[test]

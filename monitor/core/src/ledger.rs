@@ -1,4 +1,8 @@
 //! A task's accounts: decided probes, summed by pair, by interval and over the whole task.
+//!
+//! A probe's fates are written down side by side, 8 bytes each, and looked at by pair only when their interval is closed:
+//! with many pairs, memory that is not in the processor's cache is what a packet costs. Then the account of the whole
+//! task takes over the interval's sums.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +15,46 @@ use crate::time::Instant;
 /// Sender and receiver, by their places among the task's senders and receivers.
 pub type Pair = (usize, usize);
 
-/// What one probe adds to its pair's account.
+/// A probe that was received: its number and delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Outcome {
-    counts: PairCounts,
-    delay_ns: Option<i64>,
-    /// Difference to the delay of the probe before it.
-    variation_ns: Option<i64>,
+struct Sample {
+    seq: u64,
+    delay_ns: i64,
 }
 
-/// A pair's account of one interval.
+/// One sender's probes that were counted in one interval.
 #[derive(Debug, Default)]
-struct IntervalAccount {
-    counts: PairCounts,
-    delays: Vec<i64>,
-    variations: Vec<i64>,
+struct Account {
+    /// Their numbers, ascending.
+    seqs: Vec<u64>,
+    /// Their delays: at all receivers of the first, then at all of the next, and so on.
+    delays_ns: Vec<i64>,
+    /// What is rare.
+    surplus: Vec<Surplus>,
 }
 
-/// A pair's account of the whole task.
-#[derive(Debug)]
-struct TaskAccount {
+/// In place of a delay: no copy in time.
+const LOST: i64 = i64::MAX;
+/// In place of a delay: the probe was not to arrive there.
+const NOT_EXPECTED: i64 = i64::MIN;
+
+/// What a probe did at a receiver besides arriving.
+#[derive(Debug, Clone, Copy)]
+struct Surplus {
+    place: usize,
+    duplicates: u32,
+    late: u32,
+    reordered: bool,
+}
+
+/// A pair's account of the whole task, as far as its intervals are closed.
+#[derive(Debug, Clone)]
+pub struct TaskAccount {
     counts: PairCounts,
     delay: Running,
     variation: Running,
-    /// Number and delay of the newest received probe.
-    last: Option<(u64, i64)>,
+    /// The newest received probe.
+    last: Option<Sample>,
 }
 
 /// A closed account.
@@ -47,14 +66,24 @@ pub struct Summary {
     pub pdv: Option<Distribution>,
 }
 
-/// All accounts of a task, pair by pair: all receivers of the first sender, then of the second, and so on.
+/// An interval that is being closed.
+#[derive(Debug)]
+struct Closing {
+    accounts: Vec<Account>,
+    /// The next pair to be summed up.
+    next: usize,
+}
+
+/// All accounts of a task. Pairs are numbered: all receivers of the first sender, then of the second, and so on.
 #[derive(Debug)]
 pub struct Ledger {
-    /// Intervals that are open; one that nothing was counted in is not here.
-    intervals: BTreeMap<u64, Vec<IntervalAccount>>,
+    /// Intervals that are open, by sender; one that nothing was counted in is not here.
+    intervals: BTreeMap<u64, Vec<Account>>,
+    closing: Option<Closing>,
     totals: Vec<Option<Box<TaskAccount>>>,
     /// Every interval before this one is closed.
     open_from: u64,
+    senders: usize,
     receivers: usize,
     fault: Planted,
 }
@@ -66,64 +95,150 @@ impl Ledger {
         totals.resize_with(senders * receivers, || None);
         Ledger {
             intervals: BTreeMap::new(),
+            closing: None,
             totals,
             open_from: 0,
+            senders,
             receivers,
             fault,
         }
     }
 
-    /// Counts a decided probe at one receiver. Returns the interval that it was counted in:
-    /// `interval`, unless that is closed already.
-    pub fn count(
-        &mut self,
-        (sender, receiver): Pair,
-        interval: u64,
-        probe: &Sent,
-        arrival: &Arrival,
-    ) -> u64 {
+    /// All pairs, whether anything was counted or not.
+    pub fn pairs(&self) -> usize {
+        self.totals.len()
+    }
+
+    /// Counts a decided probe at all its receivers. A sender's probes come in the order of their numbers. Returns the
+    /// interval that it was counted in: `interval`, unless that is closed already.
+    pub fn count(&mut self, sender: usize, interval: u64, probe: &Sent) -> u64 {
         let interval = interval.max(self.open_from);
-        let pairs = self.totals.len();
-        let index = sender * self.receivers + receiver;
-        let total = self.totals[index].get_or_insert_with(|| Box::new(TaskAccount::new(pairs)));
-        let outcome = total.outcome(probe, arrival, self.fault);
-        total.add(&outcome);
+        let senders = self.senders;
         let accounts = self.intervals.entry(interval).or_insert_with(|| {
             let mut accounts = Vec::new();
-            accounts.resize_with(pairs, IntervalAccount::default);
+            accounts.resize_with(senders, Account::default);
             accounts
         });
-        accounts[index].add(&outcome);
+        accounts[sender].add(probe, self.receivers, self.fault);
         interval
     }
 
     /// A copy of a decided probe: late, and too late for its interval's row.
     pub fn count_late(&mut self, (sender, receiver): Pair) {
         let index = sender * self.receivers + receiver;
-        if let Some(total) = self.totals.get_mut(index).and_then(Option::as_mut) {
+        let pairs = self.totals.len();
+        let is_counted =
+            self.totals[index].is_some() || self.open(index).any(|(counts, _)| counts.sent > 0);
+        if is_counted {
+            let total = self.totals[index].get_or_insert_with(|| TaskAccount::boxed(pairs));
             total.counts.late += 1;
         }
     }
 
-    /// Closes an interval and everything before it.
-    pub fn close(&mut self, interval: u64) -> Vec<(Pair, Summary)> {
+    /// Closes an interval and everything before it, once all of the one before is summed up: see [`Ledger::sum_up`].
+    pub fn close(&mut self, interval: u64) {
         self.open_from = interval + 1;
-        let accounts = self.intervals.remove(&interval).unwrap_or_default();
-        let counted = accounts.into_iter().enumerate();
-        counted
-            .filter(|(_, account)| account.counts.sent > 0)
-            .map(|(index, account)| (self.pair(index), account.summary()))
-            .collect()
+        let accounts = self.intervals.remove(&interval);
+        self.closing = accounts.map(|accounts| Closing { accounts, next: 0 });
     }
 
-    /// The sums over all decided probes so far.
-    pub fn totals(&self) -> impl Iterator<Item = (Pair, Summary)> {
-        let totals = self.totals.iter().enumerate();
-        totals.filter_map(|(index, account)| Some((self.pair(index), account.as_ref()?.summary())))
+    /// The next pair of the closed interval that anything was counted of.
+    pub fn sum_up(&mut self) -> Option<(Pair, Summary)> {
+        let pairs = self.totals.len();
+        let closing = self.closing.as_mut()?;
+        while closing.next < pairs {
+            let pair = (closing.next / self.receivers, closing.next % self.receivers);
+            let index = closing.next;
+            closing.next += 1;
+            let (counts, samples) = closing.accounts[pair.0].at(pair.1, self.receivers, self.fault);
+            if counts.sent > 0 {
+                let total = self.totals[index].get_or_insert_with(|| TaskAccount::boxed(pairs));
+                return Some((pair, total.take(counts, &samples)));
+            }
+        }
+        self.closing = None;
+        None
+    }
+
+    /// The sums over all decided probes so far. From a number on, with each its number.
+    pub fn totals_from(&self, first: usize) -> impl Iterator<Item = (usize, Pair, Summary)> {
+        let pairs = self.totals.len();
+        let account = move |index: usize| {
+            let closed = self.totals[index].as_deref().cloned();
+            let mut total = closed.unwrap_or_else(|| TaskAccount::new(pairs));
+            for (counts, samples) in self.open(index) {
+                total.take(counts, &samples);
+            }
+            total
+        };
+        (first..pairs)
+            .map(move |index| (index, account(index)))
+            .filter(|(_, total)| total.counts.sent > 0)
+            .map(move |(index, total)| (index, self.pair(index), total.summary()))
+    }
+
+    /// What was counted of a pair that is not in its total yet, in the order of intervals.
+    fn open(&self, index: usize) -> impl Iterator<Item = (PairCounts, Vec<Sample>)> {
+        let (sender, receiver) = self.pair(index);
+        let closing = self
+            .closing
+            .iter()
+            .filter(move |closing| index >= closing.next);
+        let accounts = closing.map(|closing| &closing.accounts);
+        accounts
+            .chain(self.intervals.values())
+            .map(move |accounts| accounts[sender].at(receiver, self.receivers, self.fault))
     }
 
     fn pair(&self, index: usize) -> Pair {
         (index / self.receivers, index % self.receivers)
+    }
+}
+
+impl Account {
+    /// Adds a probe. Duplicates and reordering never make a loss (VS-05).
+    fn add(&mut self, probe: &Sent, receivers: usize, fault: Planted) {
+        let first = self.delays_ns.len();
+        self.seqs.push(probe.seq);
+        self.delays_ns.resize(first + receivers, NOT_EXPECTED);
+        for (place, arrival) in probe.arrivals() {
+            let received = received(&arrival, fault);
+            let delay = received.map(|stamp| stamp.signed_since(probe.sent));
+            self.delays_ns[first + place] = delay.unwrap_or(LOST);
+            if arrival.reordered || arrival.duplicates > 0 || arrival.late > 0 {
+                self.surplus.push(Surplus {
+                    place,
+                    duplicates: arrival.duplicates,
+                    late: arrival.late,
+                    reordered: arrival.reordered,
+                });
+            }
+        }
+    }
+
+    /// What came of it at one of so many receivers.
+    fn at(&self, place: usize, receivers: usize, fault: Planted) -> (PairCounts, Vec<Sample>) {
+        let delays = self.delays_ns.iter().skip(place).step_by(receivers);
+        let mut samples = Vec::with_capacity(self.seqs.len());
+        let mut counts = PairCounts::default();
+        for (seq, delay_ns) in self.seqs.iter().zip(delays) {
+            counts.sent += u64::from(*delay_ns != NOT_EXPECTED);
+            if *delay_ns != NOT_EXPECTED && *delay_ns != LOST {
+                let (seq, delay_ns) = (*seq, *delay_ns);
+                samples.push(Sample { seq, delay_ns });
+            }
+        }
+        counts.received = samples.len() as u64;
+        counts.lost = counts.sent - counts.received;
+        for surplus in self.surplus.iter().filter(|s| s.place == place) {
+            counts.duplicates += u64::from(surplus.duplicates);
+            counts.late += u64::from(surplus.late);
+            counts.reordered += u64::from(surplus.reordered);
+        }
+        if fault.is(Fault::DuplicatesAsReceived) {
+            counts.received += counts.duplicates;
+        }
+        (counts, samples)
     }
 }
 
@@ -137,45 +252,33 @@ impl TaskAccount {
         }
     }
 
-    /// What the probe adds. Duplicates and reordering never make a loss (VS-05).
-    fn outcome(&mut self, probe: &Sent, arrival: &Arrival, fault: Planted) -> Outcome {
-        let received = received(arrival, fault);
-        let mut counts = PairCounts {
-            sent: 1,
-            received: u64::from(received.is_some()),
-            lost: u64::from(received.is_none()),
-            duplicates: u64::from(arrival.duplicates),
-            reordered: u64::from(arrival.reordered),
-            late: u64::from(arrival.late),
-        };
-        if fault.is(Fault::DuplicatesAsReceived) {
-            counts.received += counts.duplicates;
-        }
-        let delay_ns = received.map(|stamp| stamp.signed_since(probe.sent));
-        let before = self.last.filter(|(seq, _)| seq + 1 == probe.seq);
-        let variation_ns = delay_ns
-            .zip(before)
-            .map(|(delay, (_, previous))| (delay - previous).abs());
-        if let Some(delay) = delay_ns {
-            self.last = Some((probe.seq, delay));
-        }
-        Outcome {
-            counts,
-            delay_ns,
-            variation_ns,
-        }
+    fn boxed(pairs: usize) -> Box<TaskAccount> {
+        Box::new(TaskAccount::new(pairs))
     }
 
-    fn add(&mut self, outcome: &Outcome) {
-        self.counts += outcome.counts;
-        outcome
-            .delay_ns
-            .into_iter()
-            .for_each(|delay| self.delay.add(delay));
-        outcome
-            .variation_ns
-            .into_iter()
-            .for_each(|variation| self.variation.add(variation));
+    /// Takes over an interval's sums, and says what they are.
+    fn take(&mut self, counts: PairCounts, samples: &[Sample]) -> Summary {
+        let mut delays: Vec<i64> = samples.iter().map(|s| s.delay_ns).collect();
+        let mut variations = Vec::with_capacity(delays.len());
+        for sample in samples {
+            // Of consecutive probes only: none across a lost one.
+            let before = self.last.filter(|before| before.seq + 1 == sample.seq);
+            variations.extend(before.map(|before| (sample.delay_ns - before.delay_ns).abs()));
+            self.last = Some(*sample);
+        }
+        self.counts += counts;
+        delays.iter().for_each(|delay| self.delay.add(*delay));
+        variations.iter().for_each(|v| self.variation.add(*v));
+        let delay = exact(&mut delays);
+        // RFC 5481 §4.2: delay above the interval's smallest. `exact` has sorted the delays.
+        let smallest = delays.first().copied().unwrap_or_default();
+        delays.iter_mut().for_each(|delay| *delay -= smallest);
+        Summary {
+            counts,
+            delay,
+            ipdv: exact(&mut variations),
+            pdv: exact(&mut delays),
+        }
     }
 
     fn summary(&self) -> Summary {
@@ -194,27 +297,6 @@ pub fn received(arrival: &Arrival, fault: Planted) -> Option<Instant> {
     arrival.received.filter(|_| !overtaken)
 }
 
-impl IntervalAccount {
-    fn add(&mut self, outcome: &Outcome) {
-        self.counts += outcome.counts;
-        self.delays.extend(outcome.delay_ns);
-        self.variations.extend(outcome.variation_ns);
-    }
-
-    fn summary(mut self) -> Summary {
-        let delay = exact(&mut self.delays);
-        // RFC 5481 §4.2: delay above the interval's smallest. `exact` has sorted the delays.
-        let smallest = self.delays.first().copied().unwrap_or_default();
-        let mut above: Vec<i64> = self.delays.iter().map(|d| d - smallest).collect();
-        Summary {
-            counts: self.counts,
-            delay,
-            ipdv: exact(&mut self.variations),
-            pdv: exact(&mut above),
-        }
-    }
-}
-
 impl std::ops::AddAssign for PairCounts {
     fn add_assign(&mut self, other: PairCounts) {
         self.sent += other.sent;
@@ -229,24 +311,22 @@ impl std::ops::AddAssign for PairCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::Receivers;
+    use crate::probe::{Flow, Patience, Receivers};
     use crate::time::Span;
     use std::sync::Arc;
 
     fn count(ledger: &mut Ledger, seq: u64, interval: u64, delay_ms: Option<u64>) {
         let sent = Instant::ZERO + Span::from_ms(100 * seq);
         let receivers = Arc::new(Receivers::new(1, |_| true));
-        let probe = Sent::new(seq, sent, false, &receivers);
-        let received = delay_ms.map(|ms| sent + Span::from_ms(ms));
-        ledger.count(
-            (0, 0),
-            interval,
-            &probe,
-            &Arrival {
-                received,
-                ..Arrival::default()
-            },
-        );
+        let mut flow = Flow::new(seq as u32);
+        let patience = Patience::new(Span::from_s(2), Planted::NONE);
+        flow.send(sent, false, &receivers).unwrap();
+        if let Some(ms) = delay_ms {
+            flow.handle_copy(0, seq as u32, sent + Span::from_ms(ms), patience);
+        }
+        let decided = sent + Span::from_s(10);
+        let probe = flow.poll_decided(decided, patience).unwrap();
+        ledger.count(0, interval, &probe);
     }
 
     #[test]
@@ -261,7 +341,8 @@ mod tests {
         ] {
             count(&mut ledger, seq, interval, delay);
         }
-        let first = ledger.close(0)[0].1;
+        ledger.close(0);
+        let first = ledger.sum_up().unwrap().1;
         assert_eq!(
             (first.counts.sent, first.counts.received, first.counts.lost),
             (3, 2, 1)
@@ -272,13 +353,17 @@ mod tests {
             (1, 3_000_000)
         );
         assert_eq!(first.pdv.unwrap().max_ns, 3_000_000);
-        let second = ledger.close(1)[0].1;
+        let so_far = ledger.totals_from(0).next().unwrap().2;
+        ledger.close(1);
+        assert_eq!(ledger.totals_from(0).next().unwrap().2, so_far);
+        let second = ledger.sum_up().unwrap().1;
         assert_eq!(
             second.ipdv.unwrap().samples,
             1,
             "no variation across the lost probe"
         );
-        let whole = ledger.totals().next().unwrap().1;
+        let whole = ledger.totals_from(0).next().unwrap().2;
+        assert_eq!(whole, so_far, "closed or open");
         assert_eq!(
             (
                 whole.counts.sent,
@@ -287,7 +372,8 @@ mod tests {
             ),
             (5, 1, 2)
         );
-        assert!(ledger.close(2).is_empty());
+        ledger.close(2);
+        assert_eq!(ledger.sum_up(), None);
     }
 
     #[test]
@@ -295,7 +381,9 @@ mod tests {
         let mut ledger = Ledger::new(1, 1, Planted::NONE);
         count(&mut ledger, 0, 0, Some(1));
         ledger.close(0);
+        assert!(ledger.sum_up().is_some());
         count(&mut ledger, 1, 0, Some(1));
-        assert_eq!(ledger.close(1).len(), 1);
+        ledger.close(1);
+        assert!(ledger.sum_up().is_some() && ledger.sum_up().is_none());
     }
 }

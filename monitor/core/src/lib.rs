@@ -10,6 +10,7 @@
 //! | `tunnel`, `membership`, `ping` | one tunnel: its ends, its IGMP, its round trips |
 //! | `task`, `schedule`, `probe`, `ledger`, `distribution`, `histogram` | one task: members, timetable, probes in flight, accounts, quantiles |
 //! | `due`, `numbered` | what is due when, and things by number: the cost of a packet does not grow with what there is |
+//! | `budget` | how much may be probed |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
 //! | `inference` | loss of each direction, inferred from copies that part on the way |
 //! | `counters` | routers' counters: which probes a count is of, and which counts are none |
@@ -17,14 +18,16 @@
 //! | `passive` | customer streams, when asked for |
 //! | `view` | who is in which MVPN, as its control messages say |
 //! | `alarm` | what is not as expected, or above a threshold |
-//! | `filter`, `packet` | what the capture lets through; bytes to meaning |
-//! | `control`, `spec`, `report`, `config` | the public contract |
+//! | `filter`, `cover`, `packet` | what the capture lets through; bytes to meaning |
+//! | `control`, `spec`, `report`, `config`, `shard` | the public contract |
 
 pub mod alarm;
+pub mod budget;
 pub mod config;
 pub mod control;
 pub mod correction;
 pub mod counters;
+mod cover;
 mod distribution;
 mod due;
 pub mod fault;
@@ -46,6 +49,7 @@ pub mod report;
 pub mod retention;
 mod schedule;
 pub mod session;
+pub mod shard;
 pub mod spec;
 mod task;
 mod template;

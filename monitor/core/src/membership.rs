@@ -2,8 +2,8 @@
 //!
 //! Several owners (the operator, tasks, observations) may want the same group; the router is
 //! told of their union. There is one host on a tunnel, so reports are never suppressed by
-//! another's (paper §3.2). Besides answering queries, every group is reported again after a
-//! minute of silence, in case the router's queries do not get through.
+//! another's (paper §3.2). Besides answering queries, every group is reported again about a
+//! minute after it was last, in case the router's queries do not get through.
 
 mod group;
 #[cfg(test)]
@@ -18,6 +18,7 @@ use vmscope_wire::igmp::RecordType;
 
 use crate::fault::{Fault, Planted};
 use crate::name::Name;
+use crate::schedule::turn;
 use crate::spec::IgmpVersion;
 use crate::time::{Instant, Span};
 use group::Group;
@@ -32,7 +33,8 @@ const UNSOLICITED_V3: Span = Span::from_s(1);
 const UNSOLICITED_V2: Span = Span::from_s(10);
 /// RFC 3376 §8.3: Query Response Interval, for the time an IGMPv1 querier is remembered.
 const QUERY_RESPONSE: Span = Span::from_s(10);
-/// A group not reported for so long is reported unasked: well below the 260 s after which a router forgets it (§8.4).
+/// Every group is reported unasked once in so long, 30 s to 90 s after it was last reported: well below the 260 s after
+/// which a router forgets it (§8.4). Each tunnel has its own moment for it, so that thousands do not speak at once.
 const REFRESH: Span = Span::from_s(60);
 /// Records in one report stay below this, so that it fits any tunnel's MTU.
 const REPORT_BYTES_MAX: usize = 1_200;
@@ -151,6 +153,8 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Membership {
     configured: IgmpVersion,
+    /// When in every [`REFRESH`] this tunnel's groups are reported unasked.
+    turn: Span,
     groups: BTreeMap<Ipv4Addr, Group>,
     /// When a general query is to be answered (version 3).
     general_answer: Option<Instant>,
@@ -165,10 +169,11 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// No groups yet.
-    pub fn new(configured: IgmpVersion, fault: Planted) -> Membership {
+    /// No groups yet, on the tunnel of this number.
+    pub fn new(configured: IgmpVersion, tunnel: u32, fault: Planted) -> Membership {
         Membership {
             configured,
+            turn: turn(tunnel, REFRESH),
             groups: BTreeMap::new(),
             general_answer: None,
             robustness: ROBUSTNESS,
@@ -186,10 +191,11 @@ impl Membership {
         if wanted.is_nothing() && !self.groups.contains_key(&group) {
             return;
         }
+        let turn = self.turn;
         let entry = self
             .groups
             .entry(group)
-            .or_insert_with(|| Group::new(group));
+            .or_insert_with(|| Group::new(group, turn));
         entry.set(now, owner, wanted, self.robustness);
         if self.fault.is(Fault::LeaveNotSent) && !entry.is_joined() {
             self.groups.remove(&group);
@@ -225,6 +231,11 @@ impl Membership {
     /// Whether the group is joined.
     pub fn is_joined(&self, group: Ipv4Addr) -> bool {
         self.groups.get(&group).is_some_and(Group::is_joined)
+    }
+
+    /// How many groups there are, joined or being left.
+    pub fn len(&self) -> usize {
+        self.groups.len()
     }
 
     /// Queries heard so far.

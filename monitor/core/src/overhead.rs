@@ -31,5 +31,6 @@ impl AddAssign for Overhead {
         self.customer_observed += other.customer_observed;
         self.control_received += other.control_received;
         self.other_received += other.other_received;
+        self.probes_shed += other.probes_shed;
     }
 }

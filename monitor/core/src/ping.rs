@@ -6,19 +6,32 @@ use crate::correction::RoundTrips;
 use crate::distribution::exact;
 use crate::name::Name;
 use crate::report::PingRow;
+use crate::schedule::turn;
 use crate::time::{Instant, Span};
 
 /// An answer that takes longer is lost.
 pub const PING_TIMEOUT: Span = Span::from_s(2);
 /// How long after the fact a packet may still come out of the capture.
 pub const CAPTURE_GRACE: Span = Span::from_ms(200);
-/// Pings remembered per tunnel: correction of an interval uses those sent in it.
+/// Pings remembered per tunnel at most: correction of an interval uses those sent in it.
 const REMEMBERED_MAX: usize = 8_192;
+/// How long pings are remembered where nobody needs them for longer: what a report looks back, and then some.
+const REMEMBERED_FOR: Span = Span::from_s(30);
 
 #[derive(Debug, Clone, Copy)]
 struct Echo {
     sent: Instant,
-    round_trip: Option<Span>,
+    /// In nanoseconds; [`PING_TIMEOUT`] is less than the greatest, which stands for none.
+    round_trip_ns: u32,
+}
+
+impl Echo {
+    const UNANSWERED: u32 = u32::MAX;
+
+    fn round_trip(&self) -> Option<Span> {
+        let is = self.round_trip_ns != Echo::UNANSWERED;
+        is.then(|| Span::from_ns(u64::from(self.round_trip_ns)))
+    }
 }
 
 /// Sends the pings of one tunnel and judges them.
@@ -26,6 +39,7 @@ struct Echo {
 pub struct Pinger {
     interval: Span,
     next: Option<Instant>,
+    remembered_for: Span,
     /// Sequence number of the first of `echoes`.
     first_seq: u32,
     echoes: VecDeque<Echo>,
@@ -35,16 +49,19 @@ impl Pinger {
     /// Pings every `interval` from `start`, none if it is zero. The tunnel's number spreads
     /// the tunnels' pings over the interval.
     pub fn new(interval: Span, start: Instant, tunnel: u32) -> Pinger {
-        // Multiples of the golden ratio fill the interval evenly, whatever the number of tunnels.
-        let phase =
-            (u128::from(tunnel.wrapping_mul(0x9e37_79b9)) * u128::from(interval.as_ns())) >> 32;
-        let next = (!interval.is_zero()).then(|| start + Span::from_ns(phase as u64));
+        let next = (!interval.is_zero()).then(|| start + turn(tunnel, interval));
         Pinger {
             interval,
             next,
+            remembered_for: REMEMBERED_FOR,
             first_seq: 0,
             echoes: VecDeque::new(),
         }
+    }
+
+    /// Somebody needs pings for so long after they were sent, as far as there is room for so many.
+    pub fn remember_for(&mut self, length: Span) {
+        self.remembered_for = self.remembered_for.max(length);
     }
 
     /// When the next ping is due.
@@ -61,13 +78,18 @@ impl Pinger {
         } else {
             now + self.interval
         });
-        if self.echoes.len() == REMEMBERED_MAX {
+        let oldest = now - self.remembered_for;
+        let is_too_much = |echoes: &VecDeque<Echo>| {
+            let old = echoes.front().is_some_and(|echo| echo.sent < oldest);
+            old || echoes.len() >= REMEMBERED_MAX
+        };
+        while is_too_much(&self.echoes) {
             self.echoes.pop_front();
             self.first_seq = self.first_seq.wrapping_add(1);
         }
         self.echoes.push_back(Echo {
             sent: now,
-            round_trip: None,
+            round_trip_ns: Echo::UNANSWERED,
         });
         Some(self.first_seq.wrapping_add(self.echoes.len() as u32 - 1))
     }
@@ -96,8 +118,9 @@ impl Pinger {
     pub fn handle_reply(&mut self, stamp: Instant, seq: u32) {
         if let Some(echo) = self.echo(seq) {
             let round_trip = stamp.since(echo.sent);
-            if echo.round_trip.is_none() && round_trip <= PING_TIMEOUT {
-                echo.round_trip = Some(round_trip);
+            if echo.round_trip().is_none() && round_trip <= PING_TIMEOUT {
+                let ns = u32::try_from(round_trip.as_ns());
+                echo.round_trip_ns = ns.unwrap_or(Echo::UNANSWERED);
             }
         }
     }
@@ -112,7 +135,7 @@ impl Pinger {
         let mut trips = RoundTrips::default();
         for echo in self.decided(start, end, now) {
             trips.sent += 1;
-            match echo.round_trip {
+            match echo.round_trip() {
                 Some(time) => trips.rtt_sum_ns += i128::from(time.as_ns()),
                 None => trips.lost += 1,
             }
@@ -133,7 +156,7 @@ impl Pinger {
         let mut sent = 0;
         for echo in self.decided(start, end, now) {
             sent += 1;
-            times.extend(echo.round_trip.map(|time| time.as_ns() as i64));
+            times.extend(echo.round_trip().map(|time| time.as_ns() as i64));
         }
         let lost = sent - times.len() as u64;
         PingRow {
@@ -154,7 +177,7 @@ impl Pinger {
             .range(from..)
             .take_while(move |echo| echo.sent < end);
         within.filter(move |echo| {
-            echo.round_trip.is_some() || now >= echo.sent + PING_TIMEOUT + CAPTURE_GRACE
+            echo.round_trip().is_some() || now >= echo.sent + PING_TIMEOUT + CAPTURE_GRACE
         })
     }
 }
@@ -212,6 +235,25 @@ mod tests {
         let mut pinger = ten_pings();
         pinger.handle_unsent(9);
         assert_eq!(pinger.round_trips(at(0), at(1000), at(5000)).sent, 9);
+    }
+
+    #[test]
+    fn what_nobody_needs_any_more_is_forgotten() {
+        let remembered = |needed: Span| {
+            let mut pinger = Pinger::new(Span::from_ms(100), at(0), 0);
+            pinger.remember_for(needed);
+            for i in 0..20_000u64 {
+                let seq = pinger.poll(at(100 * i)).unwrap();
+                assert_eq!(u64::from(seq), i);
+                pinger.handle_reply(at(100 * i + 7), seq);
+            }
+            let trips = pinger.round_trips(at(0), at(2_000_000), at(2_000_000));
+            assert_eq!(trips.mean_ns(), Some(7_000_000));
+            trips.sent
+        };
+        assert_eq!(remembered(Span::ZERO), 301);
+        assert_eq!(remembered(Span::from_s(60)), 601);
+        assert_eq!(remembered(Span::from_s(3_600)), REMEMBERED_MAX as u64);
     }
 
     #[test]

@@ -60,6 +60,14 @@ impl Receivers {
         (0..64 * self.bits.len()).filter(|place| self.contains(*place))
     }
 
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.bits
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
     /// One more than the last place.
     fn end(&self) -> usize {
         let last = self.bits.iter().rposition(|word| *word != 0);
@@ -245,11 +253,18 @@ impl Flow {
         Some(seq)
     }
 
-    /// The capture saw it leave. Its first stamp counts.
-    pub fn handle_sent(&mut self, seq: u32, stamp: Instant) {
-        if let Some(probe) = self.undecided(seq) {
+    /// The capture saw it leave. Whether it is the oldest, so that [`Flow::next_deadline`] is another.
+    pub fn handle_sent(&mut self, seq: u32, stamp: Instant) -> bool {
+        let first = self.window.front().map(|probe| probe.seq);
+        self.undecided(seq).is_some_and(|probe| {
             probe.sent = stamp;
-        }
+            first == Some(probe.seq)
+        })
+    }
+
+    /// Whether exactly one probe is undecided.
+    pub fn has_one(&self) -> bool {
+        self.window.len() == 1
     }
 
     /// It could not be sent.

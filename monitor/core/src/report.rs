@@ -230,6 +230,13 @@ pub struct Overhead {
     pub control_received: Traffic,
     /// Packets that were none of the above, or damaged.
     pub other_received: Traffic,
+    /// Probes that the budget did not allow: never sent, and not lost.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub probes_shed: u64,
+}
+
+fn is_none_at_all(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A tunnel, as it is now.

@@ -8,6 +8,13 @@ use crate::time::{Instant, NS_PER_S, Rate, Span};
 /// A driver that comes later than this is not given the missed probes to send in a burst.
 const LAG_MAX: Span = Span::from_ms(100);
 
+/// Where in a period the thing of this number has its turn. Multiples of the golden ratio fill a period evenly, however
+/// many there are.
+pub fn turn(number: u32, period: Span) -> Span {
+    let part = u128::from(number.wrapping_mul(0x9e37_79b9));
+    Span::from_ns(((part * u128::from(period.as_ns())) >> 32) as u64)
+}
+
 /// The timetable of one sender.
 #[derive(Debug, Clone)]
 pub struct Timetable {
@@ -122,6 +129,22 @@ mod tests {
             .map(|i| times(Schedule::Periodic, Rate::from_pps(100), i, 4, 1)[0])
             .collect();
         assert_eq!(starts, [0, 2_500_000, 5_000_000, 7_500_000]);
+    }
+
+    #[test]
+    fn turns_fill_a_period_evenly_however_many_there_are() {
+        let period = Span::from_s(60);
+        for many in [10, 1_000, 10_000] {
+            let mut turns: Vec<u64> = (1..=many).map(|n| turn(n, period).as_ns()).collect();
+            turns.sort_unstable();
+            let share = period.as_ns() / u64::from(many);
+            let gaps = turns.windows(2).map(|pair| pair[1] - pair[0]);
+            let (least, most) = (gaps.clone().min().unwrap(), gaps.max().unwrap());
+            assert!(
+                least * 3 > share && most < 2 * share,
+                "{many}: {least} {most}"
+            );
+        }
     }
 
     #[test]

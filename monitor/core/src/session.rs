@@ -18,6 +18,7 @@
 
 mod agenda;
 mod alarms;
+mod budget;
 mod helping;
 mod load;
 mod mvpn;
@@ -35,6 +36,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::alarm::Alarms;
+use crate::budget::Budget;
 use crate::control::Event;
 use crate::correction::RoundTrips;
 use crate::fault::{Fault, Planted};
@@ -46,6 +48,7 @@ use crate::oneway::{Inferred, Known, Oneway};
 use crate::passive::Passive;
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::report::{Overhead, Record};
+use crate::shard::ShardStatus;
 use crate::spec::{MvpnSpec, PROBE_PORT};
 use crate::task::{Output, Surroundings, Task};
 use crate::template::Templates;
@@ -58,12 +61,16 @@ pub use transmit::{Purpose, Transmit};
 
 /// Records that wait for the driver at most; beyond, the oldest is dropped and counted.
 const RECORDS_MAX: usize = 1 << 18;
-/// Events that wait for the driver at most; beyond, the oldest is dropped.
+/// Events that wait for the driver at most, and rows in them; beyond, the oldest is dropped and counted.
 const EVENTS_MAX: usize = 4_096;
+const EVENT_ROWS_MAX: usize = 65_536;
 /// Pings and streams are reported this often.
 const REPORT_INTERVAL: Span = Span::from_s(10);
 /// Further behind than this (a capture with a hole in it), one report covers all of the time since the last one.
 const REPORTS_BEHIND_MAX: Span = Span::from_s(3_600);
+/// Tunnels reported at once; the next follow a little later.
+const TUNNELS_AT_ONCE: usize = 256;
+const TUNNELS_APART: Span = Span::from_ms(1);
 /// Times of capture drops that are remembered.
 const DROPS_REMEMBERED: usize = 1_024;
 
@@ -80,6 +87,8 @@ pub struct Options {
     pub version: String,
     /// Sequence number of the first probe of every sender. Other than 0 only to test wrapping.
     pub first_seq: u32,
+    /// Its part of a configuration that several monitors share.
+    pub shard: Option<ShardStatus>,
     /// A deliberate defect, in a build made for it.
     pub fault: Planted,
 }
@@ -92,6 +101,7 @@ impl Default for Options {
             probe_port: PROBE_PORT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             first_seq: 0,
+            shard: None,
             fault: Planted::NONE,
         }
     }
@@ -148,6 +158,7 @@ pub struct Session {
     watches: BTreeMap<(u32, Ipv4Addr), Name>,
     /// Costs of dropped tunnels, and of packets that belong to none.
     overhead: Overhead,
+    budget: Budget,
     capture: CaptureStatus,
     drops: DropLog,
     transmit_errors: u64,
@@ -157,6 +168,8 @@ pub struct Session {
     templates: Templates,
     records: VecDeque<Record>,
     events: VecDeque<Event>,
+    event_rows: usize,
+    event_drops: u64,
     filter: String,
     /// What the filter depends on has changed.
     filter_stale: bool,
@@ -165,9 +178,22 @@ pub struct Session {
     repeated_from: Instant,
     /// Start of the time that the next ping and stream reports cover.
     report_from: Instant,
+    /// The reports that are being made.
+    reporting: Option<Reporting>,
     ending: Ending,
     /// Source and group of the customer packet seen last: for a planted fault only.
     last_customer: Option<(Ipv4Addr, Ipv4Addr)>,
+}
+
+/// Reports of which some are out.
+#[derive(Debug, Clone, Copy)]
+struct Reporting {
+    /// When the next are made.
+    goes_on_at: Instant,
+    start: Instant,
+    end: Instant,
+    /// The least number of a tunnel that is not reported yet.
+    next: u32,
 }
 
 /// How far the end of the monitor has come.
@@ -198,6 +224,7 @@ impl Session {
             oneway: Oneway::default(),
             watches: BTreeMap::new(),
             overhead: Overhead::default(),
+            budget: Budget::default(),
             capture: CaptureStatus::default(),
             drops: DropLog::default(),
             transmit_errors: 0,
@@ -206,11 +233,14 @@ impl Session {
             templates: Templates::default(),
             records: VecDeque::new(),
             events: VecDeque::new(),
+            event_rows: 0,
+            event_drops: 0,
             filter: String::new(),
             filter_stale: true,
             filter_changed: false,
             repeated_from: now,
             report_from: now,
+            reporting: None,
             ending: Ending::No,
             last_customer: None,
             options,
@@ -254,7 +284,9 @@ impl Session {
 
     /// The next thing to be told to subscribers.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        self.event_rows -= event.rows();
+        Some(event)
     }
 
     /// The capture filter, if it has changed since this was asked last.
@@ -291,7 +323,10 @@ impl Session {
     }
 
     fn reports_due(&self) -> Instant {
-        self.report_from + REPORT_INTERVAL + PING_TIMEOUT + CAPTURE_GRACE
+        match &self.reporting {
+            Some(reporting) => reporting.goes_on_at,
+            None => self.report_from + REPORT_INTERVAL + PING_TIMEOUT + CAPTURE_GRACE,
+        }
     }
 
     /// Does everything that time alone brings about.
@@ -315,9 +350,11 @@ impl Session {
 
     fn advance_task(&mut self, now: Instant, id: u32) {
         let mut out = Vec::new();
+        let tasks = self.tasks.len();
         if let Some(task) = self.tasks.get_mut(id) {
             let around = Around {
                 tunnels: &self.tunnels,
+                tasks,
                 drops: &self.drops,
                 known: &self.oneway.known,
                 now,
@@ -363,29 +400,47 @@ impl Session {
         }
     }
 
-    /// Rows of pings and streams for the time since the last ones.
+    /// Rows of pings and streams for the time since the last ones: of all tunnels, or, if there are many, of some at a
+    /// time, so that neither packets nor those who take the rows are kept waiting.
     fn report(&mut self, now: Instant) {
+        let reporting = self.reporting.unwrap_or_else(|| self.begin_report(now));
+        let Reporting { start, end, .. } = reporting;
+        let ids = self.tunnels.ids_from(reporting.next, TUNNELS_AT_ONCE + 1);
+        for id in ids.iter().take(TUNNELS_AT_ONCE) {
+            let tunnel = self.tunnels.get(*id);
+            let pinging = tunnel.filter(|t| !t.spec.ping_interval.is_zero());
+            if let Some(row) = pinging.map(|t| t.ping_row(start, end, now)) {
+                self.record(now, Record::Ping(row.clone()));
+                self.event(Event::Ping(row));
+            }
+        }
+        self.reporting = ids.get(TUNNELS_AT_ONCE).map(|next| Reporting {
+            goes_on_at: now + TUNNELS_APART,
+            next: *next,
+            ..reporting
+        });
+        if self.reporting.is_none() {
+            self.report_from = end;
+            self.report_repeated(now);
+            let streams: Vec<_> = self.passives.values().flat_map(Passive::rows).collect();
+            for stream in streams {
+                self.record(now, Record::Stream { at_ns: now, stream });
+            }
+        }
+    }
+
+    fn begin_report(&self, now: Instant) -> Reporting {
         let start = self.report_from;
         let behind = now.since(self.reports_due());
         let missed = match behind > REPORTS_BEHIND_MAX {
             true => behind.as_ns() / REPORT_INTERVAL.as_ns(),
             false => 0,
         };
-        let end = start + REPORT_INTERVAL.times(missed + 1);
-        self.report_from = end;
-        let pinging = self
-            .tunnels
-            .iter()
-            .filter(|t| !t.spec.ping_interval.is_zero());
-        let rows: Vec<_> = pinging.map(|t| t.ping_row(start, end, now)).collect();
-        for row in rows {
-            self.record(now, Record::Ping(row.clone()));
-            self.event(Event::Ping(row));
-        }
-        self.report_repeated(now);
-        let streams: Vec<_> = self.passives.values().flat_map(Passive::rows).collect();
-        for stream in streams {
-            self.record(now, Record::Stream { at_ns: now, stream });
+        Reporting {
+            goes_on_at: now,
+            start,
+            end: start + REPORT_INTERVAL.times(missed + 1),
+            next: 0,
         }
     }
 
@@ -479,16 +534,18 @@ impl Session {
     }
 
     fn event(&mut self, event: Event) {
-        if self.events.len() >= EVENTS_MAX {
-            self.events.pop_front();
-        }
+        self.event_rows += event.rows();
         self.events.push_back(event);
+        while self.events.len() > EVENTS_MAX || self.event_rows > EVENT_ROWS_MAX {
+            self.event_drops += u64::from(self.poll_event().is_some());
+        }
     }
 }
 
 /// What tasks see of the monitor.
 struct Around<'a> {
     tunnels: &'a Tunnels,
+    tasks: usize,
     drops: &'a DropLog,
     known: &'a Known,
     now: Instant,
@@ -500,6 +557,10 @@ impl Surroundings for Around<'_> {
             .get(tunnel)
             .map(|t| t.pinger.round_trips(start, end, self.now))
             .unwrap_or_default()
+    }
+
+    fn tasks(&self) -> usize {
+        self.tasks
     }
 
     fn capture_drops_since(&self, start: Instant) -> u64 {

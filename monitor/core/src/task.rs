@@ -9,6 +9,7 @@
 
 mod intervals;
 
+use intervals::Closing;
 pub(crate) use intervals::{Output, Surroundings};
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -25,14 +26,15 @@ use crate::membership::Wanted;
 use crate::name::Name;
 use crate::probe::{Copy, Flow, Patience, Receivers};
 use crate::report::{IntervalRow, TaskState, TaskStatus};
-use crate::schedule::Timetable;
+use crate::schedule::{Timetable, turn};
 use crate::spec::TaskSpec;
 use crate::time::{Instant, Span};
 
 /// Probes whose time is over are decided together, on this grid: nobody waits for a single fate.
 const DECISIONS_EVERY: Span = Span::from_ms(100);
-/// Rows kept for `results`, at least; tasks of many pairs keep two intervals.
-const ROWS_KEPT_MIN: usize = 10_000;
+/// Rows kept for `results` of one task, and of all; tasks of many pairs keep two intervals in any case.
+const ROWS_KEPT: usize = 10_000;
+const ROWS_KEPT_IN_ALL: usize = 100_000;
 
 /// A tunnel's part in a task.
 #[derive(Debug)]
@@ -45,7 +47,6 @@ struct Member {
     /// Its place among the receivers by tunnel number, if it is one.
     receives_as: Option<usize>,
     presence: Presence,
-    flow: Flow,
     timetable: Option<Timetable>,
     /// Its position among the senders as they were named.
     phase: usize,
@@ -101,6 +102,9 @@ pub(crate) struct Task {
     members: Vec<Member>,
     /// The numbers alone: where each tunnel's member is, is looked up for every copy.
     numbers: Vec<u32>,
+    /// The probes of each member, and its place among the receivers: what a copy needs lies together.
+    flows: Vec<Flow>,
+    places: Vec<Option<usize>>,
     /// Senders, then receivers, by their places: which member each is.
     senders: Vec<usize>,
     receivers: Vec<usize>,
@@ -112,6 +116,8 @@ pub(crate) struct Task {
     changes: Due<usize>,
     patience: Patience,
     ledger: Ledger,
+    /// The interval that is being closed.
+    closing: Option<Closing>,
     next_interval: u64,
     rows: VecDeque<IntervalRow>,
     next_row: u64,
@@ -131,7 +137,7 @@ impl Task {
         rng: &mut impl Rng,
     ) -> Task {
         let epoch = now + spec.probes.warmup;
-        let members = members(&spec, participants, first_seq);
+        let members = members(&spec, participants);
         let places = |place: fn(&Member) -> Option<usize>| -> Vec<usize> {
             let all = members.iter().enumerate();
             all.filter_map(|(index, m)| place(m).map(|_| index))
@@ -147,6 +153,8 @@ impl Task {
             end: spec.probes.duration.map(|duration| epoch + duration),
             stopped: None,
             numbers: members.iter().map(|m| m.tunnel).collect(),
+            flows: members.iter().map(|_| Flow::new(first_seq)).collect(),
+            places: members.iter().map(|m| m.receives_as).collect(),
             probes: BTreeSet::new(),
             decisions: Due::new(),
             changes: Due::new(),
@@ -155,6 +163,7 @@ impl Task {
             members,
             senders,
             receivers,
+            closing: None,
             next_interval: 0,
             rows: VecDeque::new(),
             next_row: 0,
@@ -187,7 +196,10 @@ impl Task {
         if member.sends_as.is_none() {
             return;
         }
-        let timetable = Timetable::new(probes.schedule, probes.rate, now, member.phase, of, rng);
+        // Tasks that start together do not send together either: each in its own part of the time between two senders.
+        let between = probes.rate.gap().unwrap_or_default().as_ns() / of.max(1) as u64;
+        let start = now + turn(self.id.wrapping_sub(1), Span::from_ns(between));
+        let timetable = Timetable::new(probes.schedule, probes.rate, start, member.phase, of, rng);
         self.probes.insert((timetable.next(), member.tunnel));
         member.timetable = Some(timetable);
     }
@@ -228,6 +240,34 @@ impl Task {
         None
     }
 
+    /// The probe that is due now, if one is: the tunnel it goes into, when it was due, and how many copies it brings back.
+    pub(crate) fn peek_probe(&self, now: Instant) -> Option<(u32, Instant, usize)> {
+        let (_, tunnel) = *self.probes.first().filter(|(at, _)| *at <= now)?;
+        let member = &self.members[self.index_of(tunnel)?];
+        let due = member.timetable.as_ref()?.next();
+        Some((tunnel, due, member.targets.count()))
+    }
+
+    /// The probe that is due first is put off until then.
+    pub(crate) fn put_off_probe(&mut self, at: Instant) {
+        if let Some((_, tunnel)) = self.probes.pop_first() {
+            self.probes.insert((at, tunnel));
+        }
+    }
+
+    /// The probe that is due first is not sent at all.
+    pub(crate) fn shed_probe(&mut self, now: Instant, rng: &mut impl Rng) {
+        let Some((_, tunnel)) = self.probes.pop_first() else {
+            return;
+        };
+        let member = self.member_mut(tunnel);
+        if let Some(timetable) = member.and_then(|m| m.timetable.as_mut()) {
+            timetable.advance(now, rng);
+            let next = timetable.next();
+            self.probes.insert((next, tunnel));
+        }
+    }
+
     /// The next probe of a sender, which is due; nothing if it has sent all.
     fn send(&mut self, index: usize, now: Instant, rng: &mut impl Rng) -> Option<Probe> {
         let before_epoch = now < self.epoch;
@@ -243,10 +283,12 @@ impl Task {
             timetable.advance(now, rng);
             self.probes.insert((timetable.next(), tunnel));
         }
-        let seq = member.flow.send(now, warmup, &member.targets)?;
+        let seq = self.flows[index].send(now, warmup, &member.targets)?;
         member.counted += u64::from(!warmup);
         self.probes_sent += 1;
-        self.await_decision(index);
+        if self.flows[index].has_one() {
+            self.await_decision(index);
+        }
         Some(Probe {
             tunnel,
             seq: seq as u32,
@@ -256,7 +298,7 @@ impl Task {
 
     /// Looks up anew when the member's oldest probe will be decided.
     fn await_decision(&mut self, index: usize) {
-        let at = self.members[index].flow.next_deadline(self.patience);
+        let at = self.flows[index].next_deadline(self.patience);
         self.decisions.set(&index, at);
     }
 
@@ -346,15 +388,16 @@ impl Task {
     /// The capture saw a probe leave.
     pub(crate) fn handle_sent(&mut self, sender: u32, seq: u32, stamp: Instant) {
         if let Some(index) = self.index_of(sender) {
-            self.members[index].flow.handle_sent(seq, stamp);
-            self.await_decision(index);
+            if self.flows[index].handle_sent(seq, stamp) {
+                self.await_decision(index);
+            }
         }
     }
 
     /// A probe could not be sent.
     pub(crate) fn handle_unsent(&mut self, sender: u32, seq: u32) {
-        if let Some(member) = self.member_mut(sender) {
-            member.flow.handle_unsent(seq);
+        if let Some(index) = self.index_of(sender) {
+            self.flows[index].handle_unsent(seq);
         }
     }
 
@@ -366,17 +409,14 @@ impl Task {
         seq: u32,
         stamp: Instant,
     ) -> Copy {
-        let place = |index: usize| self.members[index].receives_as;
-        let Some(to) = self.index_of(receiver).and_then(place) else {
+        let to = self.index_of(receiver).and_then(|index| self.places[index]);
+        let (Some(index), Some(to)) = (self.index_of(sender), to) else {
             return Copy::Unexpected;
         };
-        let patience = self.patience;
-        let Some(member) = self.member_mut(sender) else {
-            return Copy::Unexpected;
-        };
-        let from = member.sends_as;
-        let copy = member.flow.handle_copy(to, seq, stamp, patience);
-        if let (Copy::Decided, Some(from)) = (copy, from) {
+        let copy = self.flows[index].handle_copy(to, seq, stamp, self.patience);
+        if copy == Copy::Decided
+            && let Some(from) = self.members[index].sends_as
+        {
             self.ledger.count_late((from, to));
         }
         copy
@@ -384,9 +424,11 @@ impl Task {
 
     /// The planted fault: whatever comes over this tunnel is a copy of someone's newest probe.
     pub(crate) fn mistake_for_probe(&mut self, receiver: u32, stamp: Instant) {
-        let newest =
-            |m: &Member| Some((m.tunnel, m.flow.newest()?)).filter(|(id, _)| *id != receiver);
-        if let Some((sender, seq)) = self.members.iter().find_map(newest) {
+        let mut flows = self.numbers.iter().zip(&self.flows);
+        let newest = |(id, flow): (&u32, &Flow)| {
+            Some((*id, flow.newest()?)).filter(|(id, _)| *id != receiver)
+        };
+        if let Some((sender, seq)) = flows.find_map(newest) {
             self.handle_copy(sender, receiver, seq, stamp);
         }
     }
@@ -416,6 +458,9 @@ impl Task {
 
     /// When the state changes, or an interval closes, by time alone.
     fn next_change(&self) -> Option<Instant> {
+        if let Some(closing) = &self.closing {
+            return Some(closing.goes_on_at);
+        }
         match self.state {
             TaskState::WarmingUp => Some(self.epoch),
             TaskState::Running => Some(self.closes_at(self.next_interval)),
@@ -444,6 +489,11 @@ impl Task {
         }
     }
 
+    /// Pairs that accounts are kept of.
+    pub(crate) fn pair_count(&self) -> usize {
+        self.ledger.pairs()
+    }
+
     /// Rows from `since` on, at most `limit`.
     pub(crate) fn rows(&self, since: u64, limit: usize) -> Vec<IntervalRow> {
         let first = self.next_row - self.rows.len() as u64;
@@ -460,7 +510,7 @@ impl Member {
 }
 
 /// The members, by tunnel number.
-fn members(spec: &TaskSpec, participants: &[Participant], first_seq: u32) -> Vec<Member> {
+fn members(spec: &TaskSpec, participants: &[Participant]) -> Vec<Member> {
     let phases = spec.senders.iter().enumerate();
     let phases: HashMap<&Name, usize> = phases.map(|(phase, name)| (name, phase)).collect();
     let receivers: HashSet<&Name> = spec.receivers.iter().collect();
@@ -476,7 +526,6 @@ fn members(spec: &TaskSpec, participants: &[Participant], first_seq: u32) -> Vec
             sends_as: phases.get(&p.name).and_then(|_| senders.next()),
             receives_as: receivers.get(&p.name).and_then(|_| receiving.next()),
             presence: Presence::In,
-            flow: Flow::new(first_seq),
             timetable: None,
             phase: phases.get(&p.name).copied().unwrap_or(0),
             counted: 0,

@@ -19,6 +19,8 @@ use crate::time::{Instant, Span};
 pub const TUNNELS_MAX: usize = 16_384;
 /// Groups whose traffic is counted, per tunnel.
 const GROUPS_COUNTED_MAX: usize = 4_096;
+/// Groups joined over one tunnel at most.
+pub(crate) const GROUPS_MAX: usize = 4_096;
 /// Pings no closer than this.
 const PING_INTERVAL_MIN: Span = Span::from_ms(5);
 
@@ -34,7 +36,8 @@ pub(crate) struct Tunnel {
     pub(crate) damaged: u64,
     pub(crate) pinger: Pinger,
     pub(crate) membership: Membership,
-    groups: FxHashMap<Ipv4Addr, GroupTraffic>,
+    /// By group. Mostly one or few.
+    groups: Vec<(Ipv4Addr, GroupTraffic)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,10 +66,10 @@ impl Tunnel {
         if joined {
             let traffic = self.group_traffic(group);
             traffic.into_iter().for_each(|t| t.joined = true);
-        } else if let Some(traffic) = self.groups.get_mut(&group) {
-            traffic.joined = false;
-            if !traffic.has_any() {
-                self.groups.remove(&group);
+        } else if let Ok(at) = self.find_group(group) {
+            self.groups[at].1.joined = false;
+            if !self.groups[at].1.has_any() {
+                self.groups.remove(at);
             }
         }
     }
@@ -74,13 +77,15 @@ impl Tunnel {
     /// Ends everybody's interest in everything.
     pub(crate) fn leave_all(&mut self, now: Instant) {
         self.membership.leave_all(now);
-        self.groups.values_mut().for_each(|t| t.joined = false);
+        self.groups.iter_mut().for_each(|(_, t)| t.joined = false);
     }
 
     /// Counts a packet that arrived here, if its group is joined.
     pub(crate) fn count_received(&mut self, group: Ipv4Addr, bytes: usize) {
-        if let Some(traffic) = self.groups.get_mut(&group).filter(|t| t.joined) {
-            traffic.received.count(bytes);
+        if let Ok(at) = self.find_group(group)
+            && self.groups[at].1.joined
+        {
+            self.groups[at].1.received.count(bytes);
         }
     }
 
@@ -92,14 +97,27 @@ impl Tunnel {
     }
 
     fn group_traffic(&mut self, group: Ipv4Addr) -> Option<&mut GroupTraffic> {
-        let room = self.groups.len() < GROUPS_COUNTED_MAX || self.groups.contains_key(&group);
-        (room && group.is_multicast()).then(|| self.groups.entry(group).or_default())
+        let at = match self.find_group(group) {
+            Ok(at) => at,
+            Err(at) if group.is_multicast() && self.groups.len() < GROUPS_COUNTED_MAX => {
+                self.groups.insert(at, (group, GroupTraffic::default()));
+                at
+            }
+            Err(_) => return None,
+        };
+        Some(&mut self.groups[at].1)
+    }
+
+    fn find_group(&self, group: Ipv4Addr) -> Result<usize, usize> {
+        self.groups
+            .binary_search_by_key(&group, |(group, _)| *group)
     }
 
     /// Groups joined here, and those that packets were sent to or came from.
     pub(crate) fn group_statuses(&self) -> Vec<GroupStatus> {
         let status = |group: Ipv4Addr| {
-            let traffic = self.groups.get(&group).copied().unwrap_or_default();
+            let counted = self.find_group(group).map(|at| self.groups[at].1);
+            let traffic = counted.unwrap_or_default();
             GroupStatus {
                 tunnel: self.name().clone(),
                 group,
@@ -113,7 +131,7 @@ impl Tunnel {
             .groups
             .iter()
             .filter(|(_, traffic)| traffic.has_any())
-            .map(|(&group, _)| (group, status(group)))
+            .map(|(group, _)| (*group, status(*group)))
             .collect();
         for (group, wanted, owners) in self.membership.joined() {
             let entry = all.entry(group).or_insert_with(|| status(group));
@@ -227,8 +245,8 @@ impl Tunnels {
             overhead: Overhead::default(),
             damaged: 0,
             pinger: Pinger::new(spec.ping_interval, now, id),
-            membership: Membership::new(spec.igmp, self.fault),
-            groups: FxHashMap::default(),
+            membership: Membership::new(spec.igmp, id, self.fault),
+            groups: Vec::new(),
             spec,
         };
         self.by_id.insert(id, tunnel);
@@ -278,6 +296,11 @@ impl Tunnels {
     /// The numbers of all, ascending.
     pub(crate) fn ids(&self) -> Vec<u32> {
         self.by_id.numbers().collect()
+    }
+
+    /// The numbers from this one on, ascending, at most so many.
+    pub(crate) fn ids_from(&self, first: u32, most: usize) -> Vec<u32> {
+        self.by_id.numbers_from(first, most)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -36,21 +36,24 @@ pub fn carry_out(errand: Errand, place: &Place, json: bool) -> Exit {
     done.unwrap_or_else(|error| fail(&error.to_string(), Exit::Unable))
 }
 
-/// Asks on an open connection and shows the answer.
+/// Asks on an open connection and shows the answer, all its pages one after the other.
 pub fn ask(client: &mut Client, operation: Operation, json: bool) -> Result<Exit, ClientError> {
-    let (line, reply) = client.ask(operation)?;
-    if json {
-        show(&format!("{line}\n"));
-    }
-    Ok(match reply.outcome {
-        Outcome::Ok(answer) => {
-            if !json {
-                show(&render::answer(&answer));
-            }
-            Exit::Done
+    let mut page = Some(operation);
+    while let Some(operation) = page {
+        let (line, reply) = client.ask(operation.clone())?;
+        if json {
+            show(&format!("{line}\n"));
         }
-        Outcome::Error(refusal) => refused(&refusal, json),
-    })
+        let answer = match reply.outcome {
+            Outcome::Ok(answer) => answer,
+            Outcome::Error(refusal) => return Ok(refused(&refusal, json)),
+        };
+        if !json {
+            show(&render::answer(&answer));
+        }
+        page = answer.next().and_then(|next| operation.page_from(next));
+    }
+    Ok(Exit::Done)
 }
 
 /// Shows events until the daemon closes the connection.

@@ -107,6 +107,9 @@ pub struct DaemonArgs {
     /// Configuration file, TOML
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Which of the monitors that share the configuration ([shard]) this is; the host's name if absent
+    #[arg(long, value_name = "NAME")]
+    pub monitor: Option<String>,
     /// Only say whether the configuration makes sense
     #[arg(long)]
     pub check: bool,

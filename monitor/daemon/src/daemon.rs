@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use vmscope_core::config::{Config, LogLevel};
+use vmscope_core::control::{ShardStatus, Unseen};
 use vmscope_core::fault::Planted;
 use vmscope_core::retention::{RetentionSpec, Size};
 use vmscope_core::session::{Options, Session};
-use vmscope_store::{Limits, Retention, SessionStart, StoreError, Writer};
+use vmscope_store::{Limits, Location, Retention, SessionStart, StoreError, Writer};
 
 use crate::alarm::Notifier;
 use crate::capture::Capture;
@@ -33,7 +34,7 @@ pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
     let outcome = read_config(&arguments.config).and_then(|mut config| {
         arguments.keep.amend(&mut config.retention);
         log_to_stderr(arguments.log.map_or(config.log, LogLevel::from));
-        let recipe = Recipe::new(&arguments.config, config)?;
+        let recipe = Recipe::new(&arguments.config, config, arguments.monitor.as_deref())?;
         recipe.interface()?;
         // Whether the configuration makes sense is known before anything is opened.
         recipe.begin()?;
@@ -89,12 +90,18 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn new(path: &Path, config: Config) -> Result<Recipe, StartError> {
+    /// `monitor` is which of those that share the configuration this is; the host's name unless told.
+    fn new(path: &Path, config: Config, monitor: Option<&str>) -> Result<Recipe, StartError> {
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        let host = host.to_string_lossy();
+        let part = config.part_of(monitor.unwrap_or(&host));
+        let (config, shard) = part.map_err(|error| bad_config(path, error.to_string()))?;
         let options = Options {
             session: rand::random(),
             seed: rand::random(),
             probe_port: config.probe_port,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            shard,
             fault: planted().map_err(|problem| bad_config(path, problem))?,
             ..Options::default()
         };
@@ -167,7 +174,8 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let socket = ControlSocket::open(socket, listener, peer_tasks, mailbox)?;
     let notifier = Notifier::open(&config.alarms.sinks)
         .map_err(|error| bad_config(&recipe.path, error.to_string()))?;
-    let begun = open_database(config, &recipe.start(&interface, &stamps))
+    say_what_is_unseen(recipe.options.shard.as_ref());
+    let begun = open_database(recipe, &recipe.start(&interface, &stamps))
         .map_err(StartError::from)
         // Last of all: from here on, tasks send and warm up.
         .and_then(|writer| Ok((writer, recipe.begin()?)));
@@ -191,15 +199,32 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     outcome
 }
 
-fn open_database(config: &Config, start: &SessionStart) -> Result<Option<Writer>, StoreError> {
+/// Pairs that no monitor measures are no secret.
+fn say_what_is_unseen(shard: Option<&ShardStatus>) {
+    let Some(shard) = shard else { return };
+    let (monitor, tunnels, all) = (&shard.monitor, shard.tunnels, shard.tunnels_of_all);
+    tracing::info!("monitor {monitor}: {tunnels} of {all} tunnels are this one's");
+    for Unseen { name, pairs, of } in &shard.unseen {
+        tracing::warn!(
+            "{pairs} of the {of} pairs of {name} are measured by no monitor: their tunnels belong to different ones"
+        );
+    }
+}
+
+fn open_database(recipe: &Recipe, start: &SessionStart) -> Result<Option<Writer>, StoreError> {
+    let config = &recipe.config;
     let Some(path) = &config.database else {
         return Ok(None);
     };
+    let mut location = Location::from(path);
+    if let Some(shard) = &recipe.options.shard {
+        location = location.of_monitor(&shard.monitor);
+    }
     let limits = Limits {
         retention: retention(&config.retention),
         ..Limits::default()
     };
-    Writer::open(path, start, limits).map(Some)
+    Writer::open(location, start, limits).map(Some)
 }
 
 fn retention(spec: &RetentionSpec) -> Retention {

@@ -25,11 +25,15 @@ pub fn answer(answer: &Answer) -> String {
         }
         Answer::Status(s) => status(s),
         Answer::Tunnel(t) => tables::tunnel(t),
-        Answer::Tunnels { tunnels } => tables::tunnels(tunnels),
+        Answer::Tunnels { tunnels, next: _ } => tables::tunnels(tunnels),
         Answer::Groups { groups } => tables::groups(groups),
         Answer::Task(t) => tables::tasks(std::slice::from_ref(t)),
         Answer::Tasks { tasks } => tables::tasks(tasks),
-        Answer::Pairs { task: _, pairs } => tables::pairs(pairs),
+        Answer::Pairs {
+            task: _,
+            pairs,
+            next: _,
+        } => tables::pairs(pairs),
         Answer::Results {
             first_row: _,
             next_row,
@@ -136,6 +140,15 @@ fn status(s: &Status) -> String {
         ("tasks running", s.tasks_running.to_string()),
     ];
     lines.retain(|(_, what)| !what.is_empty());
+    if s.event_drops > 0 {
+        lines.push(("not told", format!("{} events", s.event_drops)));
+    }
+    if let Some(used) = &s.budget {
+        lines.push(("budget", units::budget(used)));
+    }
+    if let Some(shard) = &s.shard {
+        lines.push(("monitor", units::shard(shard)));
+    }
     if let Some(fault) = &s.planted_fault {
         lines.push(("planted fault", fault.clone()));
     }

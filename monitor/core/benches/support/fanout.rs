@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use vmscope_core::config::Config;
-use vmscope_core::control::Event;
+use vmscope_core::control::{Answer, Event, Operation, Outcome, Request};
 use vmscope_core::report::Record;
 use vmscope_core::session::{Direction, Options, Purpose, Session, Transmit};
 use vmscope_core::time::{Instant, Span};
@@ -61,6 +61,8 @@ pub struct Network {
     pub spent: Duration,
     pub probes: u64,
     pub copies: u64,
+    /// What left when, if that is wanted.
+    pub log: Option<Vec<(Instant, Purpose)>>,
     on_the_way: VecDeque<OnTheWay>,
     /// What stands before a copy of the latest length, by tunnel.
     outers: Vec<[u8; OUTER_BYTES]>,
@@ -116,8 +118,14 @@ fn mix(a: u64, b: u64) -> u64 {
 
 impl Network {
     pub fn new(plan: Plan) -> Network {
+        Network::with(plan, "")
+    }
+
+    /// With more in the configuration, at its top.
+    pub fn with(plan: Plan, more: &str) -> Network {
         let mut session = Session::new(BEGIN, Options::default());
-        let config = Config::from_toml(&plan.toml()).expect("the plan writes what can be read");
+        let toml = more.to_owned() + &plan.toml();
+        let config = Config::from_toml(&toml).expect("the plan writes what can be read");
         session.load(BEGIN, &config).expect("the plan is possible");
         Network {
             session,
@@ -126,6 +134,7 @@ impl Network {
             spent: Duration::ZERO,
             probes: 0,
             copies: 0,
+            log: None,
             on_the_way: VecDeque::new(),
             outers: Vec::new(),
             outers_for: 0,
@@ -165,6 +174,15 @@ impl Network {
         self.now = until;
     }
 
+    /// Asks the session something that it does not refuse.
+    pub fn ask(&mut self, operation: Operation) -> Answer {
+        let request = Request { id: 1, operation };
+        match self.session.handle_request(self.now, request).outcome {
+            Outcome::Ok(answer) => answer,
+            Outcome::Error(refusal) => panic!("{refusal}"),
+        }
+    }
+
     /// Everything that is due now leaves, and is seen leaving.
     fn send(&mut self) {
         loop {
@@ -185,6 +203,9 @@ impl Network {
     }
 
     fn leave(&mut self, sent: Transmit) {
+        if let Some(log) = &mut self.log {
+            log.push((self.now, sent.purpose));
+        }
         let (kind, bytes) = match sent.purpose {
             Purpose::Probe { sender, .. } => {
                 self.probes += 1;

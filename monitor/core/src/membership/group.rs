@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use vmscope_wire::igmp::RecordType;
 
 use super::{Owner, REFRESH, Record, Wanted};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// An answer to a query about this group. No sources: about all of them.
 #[derive(Debug)]
@@ -29,10 +29,12 @@ pub(super) struct Group {
     change_at: Option<Instant>,
     answer: Option<Answer>,
     pub(super) refresh_at: Instant,
+    /// When in every [`REFRESH`] that is.
+    turn: Span,
 }
 
 impl Group {
-    pub(super) fn new(address: Ipv4Addr) -> Group {
+    pub(super) fn new(address: Ipv4Addr, turn: Span) -> Group {
         Group {
             address,
             owners: BTreeMap::new(),
@@ -42,6 +44,7 @@ impl Group {
             change_at: None,
             answer: None,
             refresh_at: Instant::ZERO,
+            turn,
         }
     }
 
@@ -92,7 +95,7 @@ impl Group {
             (Wanted::Any, Wanted::Any) => {}
         }
         self.change_at = Some(now);
-        self.refresh_at = now + REFRESH;
+        self.refresh_at = self.refresh_after(now);
     }
 
     fn union(&self) -> Wanted {
@@ -115,13 +118,19 @@ impl Group {
             .min()
     }
 
+    /// The next turn that is not too soon after a report.
+    fn refresh_after(&self, now: Instant) -> Instant {
+        let earliest = now + Span::from_ns(REFRESH.as_ns() / 2);
+        (earliest - self.turn).next_multiple_of(REFRESH) + self.turn
+    }
+
     pub(super) fn change_due(&self, now: Instant) -> bool {
         self.change_at.is_some_and(|at| at <= now)
     }
 
     /// The state change records to send now (RFC 3376 §5.1); those left follow at `again`.
     pub(super) fn take_change(&mut self, now: Instant, again: Instant) -> Vec<Record> {
-        self.refresh_at = now + REFRESH;
+        self.refresh_at = self.refresh_after(now);
         let records = if self.mode_changes_left > 0 {
             self.mode_changes_left -= 1;
             let kind = match self.state {
@@ -205,7 +214,7 @@ impl Group {
     }
 
     pub(super) fn report_current(&mut self, now: Instant) -> Vec<Record> {
-        self.refresh_at = now + REFRESH;
+        self.refresh_at = self.refresh_after(now);
         let kind = match self.state {
             Wanted::Any => RecordType::IsExclude,
             Wanted::Sources(_) => RecordType::IsInclude,

@@ -15,7 +15,7 @@ struct Host {
 impl Host {
     fn new(version: IgmpVersion) -> Host {
         Host {
-            membership: Membership::new(version, Planted::NONE),
+            membership: Membership::new(version, 0, Planted::NONE),
             rng: ChaCha8Rng::seed_from_u64(7),
         }
     }

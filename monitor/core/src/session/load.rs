@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::alarm::AlarmSpec;
+use crate::budget::BudgetSpec;
 use crate::config::Config;
 use crate::control::{ErrorCode, Refusal};
 use crate::report::TaskState;
@@ -30,10 +31,31 @@ impl Session {
                 "correct the line named, and load it again",
             )
         })?;
-        self.load(now, &config)
+        let mine = self
+            .options
+            .shard
+            .as_ref()
+            .map(|shard| shard.monitor.clone());
+        let part = match mine {
+            Some(monitor) => config.part_of(monitor.as_str()).map(|(part, _)| part),
+            None if config.shard.is_some() => {
+                let message = "cannot load a part of a shared configuration: the monitor was started with all of one";
+                let remedy = "start it with a configuration that has [shard], or remove that here";
+                return Err(Refusal::new(ErrorCode::State, message, remedy));
+            }
+            None => Ok(config),
+        };
+        let part = part.map_err(|error| {
+            let remedy = "correct [shard], and load it again";
+            Refusal::new(ErrorCode::Invalid, error.to_string(), remedy)
+        })?;
+        self.load(now, &part)
     }
 
     fn apply(&mut self, now: Instant, config: &Config) -> Result<(), Refusal> {
+        if config.budget != BudgetSpec::default() {
+            self.set_budget(config.budget)?;
+        }
         for tunnel in &config.tunnels {
             self.tunnel_add(now, tunnel.clone())?;
         }
@@ -107,6 +129,7 @@ impl Session {
                 }
             }
         }
+        config.budget = self.budget.spec;
         config.passive = self.passives.values().map(|p| p.spec.clone()).collect();
         config.oneway = self.oneways_running().cloned().collect();
         config.alarms = self.alarms.spec().clone();

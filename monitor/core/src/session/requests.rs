@@ -4,8 +4,8 @@ use super::tasks::check_group;
 use super::transmit::transmit_report;
 use super::{REPORT_INTERVAL, Session};
 use crate::control::{
-    Answer, ErrorCode, JoinSpec, Membership, Named, Operation, Outcome, PROTOCOL, Refusal, Reply,
-    Request, Status,
+    Answer, ErrorCode, JoinSpec, Membership, Named, Operation, Outcome, PROTOCOL, Page,
+    PairsQuestion, Refusal, Reply, Request, Status,
 };
 use crate::membership::{Owner, Wanted};
 use crate::name::Name;
@@ -13,10 +13,12 @@ use crate::passive::Passive;
 use crate::report::{GroupStatus, Overhead, Record, TunnelStatus};
 use crate::spec::{PassiveSpec, TunnelSpec};
 use crate::time::Instant;
-use crate::tunnel::check_sources;
+use crate::tunnel::{GROUPS_MAX, check_sources};
 
 /// Rows in one answer at most, whatever is asked.
 const RESULTS_MAX: u32 = 10_000;
+/// Entries of a list in one answer at most, whatever is asked.
+const ENTRIES_MAX: u32 = 10_000;
 /// Sources of one join at most: what fits in one report.
 const SOURCES_MAX: usize = 256;
 /// Observations at a time.
@@ -48,7 +50,7 @@ impl Session {
             Operation::TunnelDrop(Named { name }) => {
                 self.tunnel_drop(now, &name).map(|()| Answer::Done)
             }
-            Operation::TunnelList => Ok(self.tunnel_list(now)),
+            Operation::TunnelList(page) => Ok(self.tunnel_list(now, page)),
             Operation::TunnelShow(Named { name }) => self.tunnel_show(now, &name),
             Operation::GroupJoin(join) => self.group_join(now, &join).map(|()| Answer::Done),
             Operation::GroupLeave(membership) => {
@@ -74,7 +76,9 @@ impl Session {
             Operation::TaskShow(Named { name }) => {
                 self.find_task(&name).and_then(|id| self.task_answer(id))
             }
-            Operation::TaskStats(Named { name }) => self.task_stats(now, &name),
+            Operation::TaskStats(PairsQuestion { name, since, limit }) => {
+                self.task_stats(now, &name, Page { since, limit })
+            }
             Operation::Results { name, since, limit } => self.results(&name, since, limit),
             Operation::MvpnAdd(spec) => self
                 .mvpn_add(now, spec)
@@ -154,10 +158,13 @@ impl Session {
             transmit: String::new(),
             transmit_errors: self.transmit_errors,
             record_drops: self.record_drops,
+            event_drops: self.event_drops,
             filter: self.filter.clone(),
             probe_port: self.options.probe_port,
             tunnels: self.tunnels.len() as u32,
             tasks_running: self.tasks.iter().filter(|t| !t.is_finished()).count() as u32,
+            budget: self.budget_status(now),
+            shard: self.options.shard.clone(),
             planted_fault: self
                 .options
                 .fault
@@ -232,13 +239,14 @@ impl Session {
             .or_else(|| passive.map(|p| format!("observation {}", p.spec.name)))
     }
 
-    fn tunnel_list(&self, now: Instant) -> Answer {
+    fn tunnel_list(&self, now: Instant, page: Page) -> Answer {
+        let most = page.most();
+        let first = u32::try_from(page.since).unwrap_or(u32::MAX);
+        let ids = self.tunnels.ids_from(first, most + 1);
+        let tunnels = ids.iter().take(most).filter_map(|id| self.tunnels.get(*id));
         Answer::Tunnels {
-            tunnels: self
-                .tunnels
-                .iter()
-                .map(|t| t.status(now, REPORT_INTERVAL))
-                .collect(),
+            tunnels: tunnels.map(|t| t.status(now, REPORT_INTERVAL)).collect(),
+            next: ids.get(most).map(|id| u64::from(*id)),
         }
     }
 
@@ -282,6 +290,15 @@ impl Session {
             ));
         }
         match self.tunnels.get(tunnel) {
+            Some(tunnel)
+                if tunnel.membership.len() >= GROUPS_MAX && !tunnel.membership.is_joined(group) =>
+            {
+                let message = format!(
+                    "cannot join {group} over tunnel {}: {GROUPS_MAX} groups are joined there",
+                    tunnel.name()
+                );
+                Err(Refusal::new(ErrorCode::Limit, message, "leave one first"))
+            }
             Some(tunnel) if !sources.is_empty() => check_sources(tunnel),
             Some(_) | None => Ok(()),
         }
@@ -332,15 +349,13 @@ impl Session {
         }
     }
 
-    fn task_stats(&self, now: Instant, name: &Name) -> Answered {
+    fn task_stats(&self, now: Instant, name: &Name, page: Page) -> Answered {
         let task = self.find_task(name)?;
-        let around = self.around(now);
-        let pairs = self
-            .tasks
-            .get(task)
-            .map(|t| t.pairs(now, &around))
-            .unwrap_or_default();
-        Ok(Answer::Pairs { task, pairs })
+        let run = self.tasks.get(task).ok_or_else(|| gone("task", task))?;
+        let first = usize::try_from(page.since).unwrap_or(usize::MAX);
+        let (pairs, next) = run.pairs(first, page.most(), now, &self.around(now));
+        let next = next.map(|next| next as u64);
+        Ok(Answer::Pairs { task, pairs, next })
     }
 
     fn results(&self, name: &Name, since: u64, limit: u32) -> Answered {
@@ -460,6 +475,13 @@ impl Session {
             all += tunnel.overhead;
         }
         all
+    }
+}
+
+impl Page {
+    /// Entries in the answer at most.
+    fn most(self) -> usize {
+        self.limit.unwrap_or(ENTRIES_MAX).clamp(1, ENTRIES_MAX) as usize
     }
 }
 

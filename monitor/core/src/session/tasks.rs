@@ -18,13 +18,17 @@ use crate::tunnel::check_sources;
 const RUNS_MAX: usize = 2_048;
 /// Finished runs kept for their results.
 const FINISHED_KEPT: usize = 32;
+/// Pings are needed so much longer than an interval and its loss timeout: for closing it in parts, and for late drivers.
+const PING_MARGIN: Span = Span::from_s(30);
 /// Fastest sender.
 const RATE_MAX: Rate = Rate::from_pps(1_000_000);
 /// Shortest interval.
 const INTERVAL_MIN: Span = Span::from_ms(100);
 /// Longest wait for a probe.
 const LOSS_TIMEOUT_MAX: Span = Span::from_s(60);
-/// Copies of one task that may be awaited at a time, and those one interval may hold: bounds memory.
+/// Ordered pairs of all tasks, those that are finished and kept included: bounds memory, at about 2 kB each.
+const PAIRS_MAX: usize = 500_000;
+/// Copies that may be awaited at a time, and those that intervals may hold, of all tasks together: bounds memory.
 const COPIES_AWAITED_MAX: u128 = 4_000_000;
 const COPIES_PER_INTERVAL_MAX: u128 = 16_000_000;
 
@@ -93,6 +97,20 @@ impl Session {
     /// Starts a run; the name's earlier run is forgotten.
     pub(super) fn start_run(&mut self, now: Instant, spec: TaskSpec) -> Result<u32, Refusal> {
         let participants = self.check_task(&spec)?;
+        // From the first ping of an interval until its last row is made.
+        let probes = &spec.probes;
+        let needed = PING_MARGIN
+            + Span::from_ns(
+                probes
+                    .interval
+                    .as_ns()
+                    .saturating_add(probes.loss_timeout.as_ns()),
+            );
+        for participant in &participants {
+            if let Some(tunnel) = self.tunnels.get_mut(participant.id) {
+                tunnel.pinger.remember_for(needed);
+            }
+        }
         let id = self.take_run_number();
         let options = &self.options;
         let task = Task::start(
@@ -153,7 +171,8 @@ impl Session {
                 "name at least two tunnels",
             ));
         }
-        check_memory(spec, pairs)?;
+        self.check_memory(spec, pairs)?;
+        self.check_budget(spec, pairs)?;
         if self.tasks.iter().filter(|t| !t.is_finished()).count() >= RUNS_MAX {
             let message = format!("cannot start task {}: {RUNS_MAX} are running", spec.name);
             return Err(Refusal::new(ErrorCode::Limit, message, "stop one first"));
@@ -166,6 +185,46 @@ impl Session {
             }
         }
         self.participants(spec)
+    }
+
+    fn check_memory(&self, spec: &TaskSpec, pairs: usize) -> Result<(), Refusal> {
+        let limit = |what: String, remedy: &str| {
+            let message = format!("cannot start task {}: {what}", spec.name);
+            Err(Refusal::new(ErrorCode::Limit, message, remedy))
+        };
+        let (mut awaited, mut counted) = copies_held(&spec.probes, pairs);
+        let mut kept = pairs;
+        for task in self.tasks.iter() {
+            kept += task.pair_count();
+            if !task.is_finished() {
+                let (theirs, of_interval) = copies_held(&task.spec.probes, task.pair_count());
+                awaited += theirs;
+                counted += of_interval;
+            }
+        }
+        if kept > PAIRS_MAX {
+            let what = format!("there would be {kept} pairs, more than {PAIRS_MAX}");
+            return limit(what, "name fewer tunnels, or stop and drop other tasks");
+        }
+        if awaited > COPIES_AWAITED_MAX {
+            let what = format!(
+                "{awaited} copies would be awaited at a time, more than {COPIES_AWAITED_MAX}"
+            );
+            return limit(
+                what,
+                "lower the rate, the loss timeout or the number of tunnels",
+            );
+        }
+        if counted > COPIES_PER_INTERVAL_MAX {
+            let what = format!(
+                "{counted} copies would be counted per interval, more than {COPIES_PER_INTERVAL_MAX}"
+            );
+            return limit(
+                what,
+                "shorten the interval, or lower the rate or the number of tunnels",
+            );
+        }
+        Ok(())
     }
 
     fn participants(&self, spec: &TaskSpec) -> Result<Vec<Participant>, Refusal> {
@@ -311,7 +370,7 @@ pub(super) fn check_group(group: Ipv4Addr) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn pairs(spec: &TaskSpec) -> usize {
+pub(super) fn pairs(spec: &TaskSpec) -> usize {
     let receivers: HashSet<&Name> = spec.receivers.iter().collect();
     let selves = spec
         .senders
@@ -358,37 +417,16 @@ pub(super) fn check_probes(of: &str, probes: &ProbeSpec) -> Result<(), Refusal> 
     ))
 }
 
-fn check_memory(spec: &TaskSpec, pairs: usize) -> Result<(), Refusal> {
-    let probes = &spec.probes;
-    let copies = |time: Span| {
-        pairs as u128 * u128::from(probes.rate.as_millipps()) * u128::from(time.as_ns())
-            / u128::from(1_000 * NS_PER_S)
-    };
-    let limit = |what: String, remedy: &str| {
-        Err(Refusal::new(
-            ErrorCode::Limit,
-            format!("cannot start task {}: {what}", spec.name),
-            remedy,
-        ))
-    };
-    let awaited = copies(probes.loss_timeout + CAPTURE_GRACE);
-    if awaited > COPIES_AWAITED_MAX {
-        let what =
-            format!("{awaited} copies would be awaited at a time, more than {COPIES_AWAITED_MAX}");
-        return limit(
-            what,
-            "lower the rate, the loss timeout or the number of tunnels",
-        );
-    }
-    let counted = copies(probes.interval);
-    if counted > COPIES_PER_INTERVAL_MAX {
-        let what = format!(
-            "{counted} copies would be counted per interval, more than {COPIES_PER_INTERVAL_MAX}"
-        );
-        return limit(
-            what,
-            "shorten the interval, or lower the rate or the number of tunnels",
-        );
-    }
-    Ok(())
+/// Copies of a task's probes sent in so long.
+fn copies(probes: &ProbeSpec, pairs: usize, time: Span) -> u128 {
+    pairs as u128 * u128::from(probes.rate.as_millipps()) * u128::from(time.as_ns())
+        / u128::from(1_000 * NS_PER_S)
+}
+
+/// Copies that are awaited at a time, and those that one interval holds.
+fn copies_held(probes: &ProbeSpec, pairs: usize) -> (u128, u128) {
+    (
+        copies(probes, pairs, probes.loss_timeout + CAPTURE_GRACE),
+        copies(probes, pairs, probes.interval),
+    )
 }

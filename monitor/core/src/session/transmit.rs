@@ -143,6 +143,10 @@ impl Session {
         while let Some(id) = self.agenda.probes.poll(now) {
             // Nobody who sends waits for the grid on which the others' probes are decided.
             self.advance_task(now, id);
+            if !self.has_turn(now, id) {
+                self.reschedule_task(id);
+                continue;
+            }
             let task = self.tasks.get_mut(id);
             let due = task.and_then(|t| t.poll_probe(now, &mut self.rng));
             self.reschedule_task(id);

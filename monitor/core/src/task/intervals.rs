@@ -4,7 +4,7 @@
 //! `epoch + k * length` and ends just before the next. It is closed when no probe sent in it
 //! can still be undecided.
 
-use super::{Presence, ROWS_KEPT_MIN, Task};
+use super::{Presence, ROWS_KEPT, ROWS_KEPT_IN_ALL, Task};
 use crate::correction::{RoundTrips, correct, correct_by_inference};
 use crate::fault::Fault;
 use crate::ledger::{Pair, Summary, received};
@@ -18,10 +18,28 @@ use crate::time::{Instant, Span};
 pub(crate) trait Surroundings {
     /// Pings of a tunnel sent in a span of time.
     fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips;
+    /// How many tasks there are.
+    fn tasks(&self) -> usize;
     /// Packets dropped by the capture since then.
     fn capture_drops_since(&self, start: Instant) -> u64;
     /// One-way losses of a pair's tunnels, if both are known of that time.
     fn inferred(&self, sender: u32, receiver: u32, when: Instant) -> Option<Inferred<'_>>;
+}
+
+/// Rows that are made at once: more would keep packets waiting. The next follow a little later.
+const ROWS_AT_ONCE: usize = 1_024;
+const ROWS_APART: Span = Span::from_ms(1);
+
+/// An interval of which some rows are out.
+#[derive(Debug)]
+pub(super) struct Closing {
+    /// When the next rows are made.
+    pub(super) goes_on_at: Instant,
+    start: Instant,
+    end: Instant,
+    /// By member.
+    trips: Vec<RoundTrips>,
+    capture_drops: u64,
 }
 
 /// What a task has to say.
@@ -29,7 +47,7 @@ pub(crate) trait Surroundings {
 pub(crate) enum Output {
     /// A probe's fate.
     Probe(ProbeRecord),
-    /// All rows of an interval.
+    /// Rows of an interval: all, or the next of many.
     Interval {
         interval: u64,
         rows: Vec<IntervalRow>,
@@ -54,10 +72,9 @@ impl Task {
         }
         self.settle_members(now, out);
         self.decide(now, out);
-        while self.state == TaskState::Running && now >= self.closes_at(self.next_interval) {
-            self.close_next(around, out);
-        }
-        if self.state == TaskState::Draining && self.settled_at().is_some_and(|at| at <= now) {
+        while self.close_what_is_due(now, around, out) {}
+        let is_settled = self.settled_at().is_some_and(|at| at <= now);
+        if self.state == TaskState::Draining && is_settled {
             self.finish(around, out);
         }
     }
@@ -94,8 +111,7 @@ impl Task {
     }
 
     fn next_decided(&mut self, index: usize, now: Instant) -> Option<Sent> {
-        let patience = self.patience;
-        self.members[index].flow.poll_decided(now, patience)
+        self.flows[index].poll_decided(now, self.patience)
     }
 
     fn account(&mut self, index: usize, probe: &Sent, out: &mut Vec<Output>) {
@@ -103,10 +119,11 @@ impl Task {
         let (sender, Some(from)) = (member.tunnel, member.sends_as) else {
             return;
         };
-        let interval = (!probe.warmup).then(|| self.interval_of(probe.sent));
+        let interval = (!probe.warmup).then(|| {
+            let by_time = self.interval_of(probe.sent);
+            self.ledger.count(from, by_time, probe)
+        });
         for (place, arrival) in probe.arrivals() {
-            let interval =
-                interval.map(|by_time| self.ledger.count((from, place), by_time, probe, &arrival));
             let received_ns = received(&arrival, self.fault);
             out.push(Output::Probe(ProbeRecord {
                 task: self.id,
@@ -178,9 +195,29 @@ impl Task {
             .max(PING_TIMEOUT + CAPTURE_GRACE)
     }
 
-    fn close_next(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
+    /// Closes as much as is due now and can be done at once; whether there was anything.
+    fn close_what_is_due(
+        &mut self,
+        now: Instant,
+        around: &impl Surroundings,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let is_due = match &self.closing {
+            Some(closing) => closing.goes_on_at <= now,
+            None => self.state == TaskState::Running && now >= self.closes_at(self.next_interval),
+        };
+        if is_due {
+            self.close_rows(ROWS_AT_ONCE, around, out);
+            if let Some(closing) = &mut self.closing {
+                closing.goes_on_at = now + ROWS_APART;
+            }
+        }
+        is_due
+    }
+
+    fn begin_closing(&mut self, around: &impl Surroundings) -> Closing {
         let interval = self.next_interval;
-        self.next_interval += 1;
+        self.ledger.close(interval);
         let start = self.edge(interval);
         let end = self.stopped.map_or(self.edge(interval + 1), |stopped| {
             self.edge(interval + 1).min(stopped)
@@ -193,47 +230,71 @@ impl Task {
         for (member, trips) in self.members.iter_mut().zip(&trips) {
             member.round_trips.add(*trips);
         }
-        let capture_drops = around.capture_drops_since(start);
+        Closing {
+            goes_on_at: Instant::ZERO,
+            start,
+            end,
+            trips,
+            capture_drops: around.capture_drops_since(start),
+        }
+    }
+
+    /// The next rows, at most so many, of the interval that is being closed, or of the next.
+    fn close_rows(&mut self, rows_max: usize, around: &impl Surroundings, out: &mut Vec<Output>) {
+        let closing = match self.closing.take() {
+            Some(closing) => closing,
+            None => self.begin_closing(around),
+        };
+        let interval = self.next_interval;
         let mut rows = Vec::new();
-        for (pair, summary) in self.ledger.close(interval) {
-            let mut pair = self.pair_result(pair, &summary, |member| trips[member]);
-            let inferred = around.inferred(pair.sender, pair.receiver, end);
+        let mut is_over = false;
+        while rows.len() < rows_max && !is_over {
+            let Some((pair, summary)) = self.ledger.sum_up() else {
+                is_over = true;
+                continue;
+            };
+            let mut pair = self.pair_result(pair, &summary, |member| closing.trips[member]);
+            let inferred = around.inferred(pair.sender, pair.receiver, closing.end);
             correct_by_inference(&mut pair, inferred.as_ref(), self.fault);
-            let task_name = self.spec.name.clone();
             let row = self.next_row;
             self.next_row += 1;
             rows.push(IntervalRow {
                 row,
-                task_name,
+                task_name: self.spec.name.clone(),
                 task: self.id,
                 interval,
-                start_ns: start,
-                end_ns: end,
-                capture_drops,
+                start_ns: closing.start,
+                end_ns: closing.end,
+                capture_drops: closing.capture_drops,
                 pair,
             });
         }
-        self.keep(&rows);
+        match is_over {
+            true => self.next_interval += 1,
+            false => self.closing = Some(closing),
+        }
+        self.keep(&rows, around.tasks());
         if !rows.is_empty() {
             out.push(Output::Interval { interval, rows });
         }
     }
 
-    fn keep(&mut self, rows: &[IntervalRow]) {
+    fn keep(&mut self, rows: &[IntervalRow], tasks: usize) {
         self.rows.extend(rows.iter().cloned());
-        let kept = ROWS_KEPT_MIN.max(2 * rows.len());
+        let share = ROWS_KEPT.min(ROWS_KEPT_IN_ALL / tasks.max(1));
+        let kept = share.max(2 * self.ledger.pairs());
         self.rows.drain(..self.rows.len().saturating_sub(kept));
     }
 
     /// Closes what is left; the run is over.
     fn finish(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
         let stopped = self.stopped.unwrap_or(self.epoch);
-        while stopped > self.edge(self.next_interval) {
+        while self.closing.is_some() || stopped > self.edge(self.next_interval) {
             let is_last = stopped <= self.edge(self.next_interval + 1);
             if is_last && self.fault.is(Fault::LastIntervalDropped) {
                 break;
             }
-            self.close_next(around, out);
+            self.close_rows(ROWS_AT_ONCE, around, out);
         }
         self.state = TaskState::Finished;
         out.push(Output::Finished);
@@ -275,15 +336,24 @@ impl Task {
     }
 
     /// The pair matrix over all closed and open intervals so far, corrected by the closed ones' pings.
-    pub(crate) fn pairs(&self, now: Instant, around: &impl Surroundings) -> Vec<PairResult> {
+    /// From the `first` on, at most so many; and where the next ones begin, if there are any.
+    pub(crate) fn pairs(
+        &self,
+        first: usize,
+        most: usize,
+        now: Instant,
+        around: &impl Surroundings,
+    ) -> (Vec<PairResult>, Option<usize>) {
         let until = self.stopped.unwrap_or(now).min(now);
         let trips = |member: usize| self.members[member].round_trips;
-        let result = |(pair, summary)| {
+        let result = |(_, pair, summary): (usize, _, _)| {
             let mut pair = self.pair_result(pair, &summary, trips);
             let inferred = around.inferred(pair.sender, pair.receiver, until);
             correct_by_inference(&mut pair, inferred.as_ref(), self.fault);
             pair
         };
-        self.ledger.totals().map(result).collect()
+        let mut totals = self.ledger.totals_from(first).peekable();
+        let results = totals.by_ref().take(most).map(result).collect();
+        (results, totals.peek().map(|(index, ..)| *index))
     }
 }

@@ -145,7 +145,7 @@ fn tunnel(verb: TunnelVerb) -> Result<Operation, String> {
             ping_interval: arguments.ping_interval,
         }),
         TunnelVerb::Drop { name } => Operation::TunnelDrop(Named { name }),
-        TunnelVerb::List => Operation::TunnelList,
+        TunnelVerb::List => Operation::TunnelList(Page::default()),
         TunnelVerb::Show { name } => Operation::TunnelShow(Named { name }),
     })
 }
@@ -327,10 +327,10 @@ fn task(verb: TaskVerb) -> Operation {
 fn stats(verb: StatsVerb) -> Operation {
     match verb {
         StatsVerb::Tunnel { name: Some(name) } => Operation::TunnelShow(Named { name }),
-        StatsVerb::Tunnel { name: None } => Operation::TunnelList,
+        StatsVerb::Tunnel { name: None } => Operation::TunnelList(Page::default()),
         StatsVerb::Group { group: Some(group) } => Operation::GroupShow { group },
         StatsVerb::Group { group: None } => Operation::GroupList,
-        StatsVerb::Pairs { task } => Operation::TaskStats(Named { name: task }),
+        StatsVerb::Pairs { task } => Operation::TaskStats(PairsQuestion::all(task)),
         StatsVerb::Overhead => Operation::Overhead,
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
-/// Longest line accepted, bytes: a whole configuration fits into it.
-pub const LINE_BYTES_MAX: usize = 1 << 20;
+/// Longest line accepted, bytes: a whole configuration of 16,000 tunnels fits into it.
+pub const LINE_BYTES_MAX: usize = 8 << 20;
 
 /// One line, or why there is none.
 #[derive(Debug, PartialEq, Eq)]

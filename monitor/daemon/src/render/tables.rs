@@ -413,7 +413,13 @@ pub fn overhead(o: &Overhead) -> String {
             traffic.bytes.to_string(),
         ]
     };
-    table(
+    let shed = match o.probes_shed {
+        0 => String::new(),
+        shed => {
+            format!("{shed} probes more were due, and not sent: the budget did not allow them\n")
+        }
+    };
+    let shown = table(
         &[Words("kind"), Number("packets"), Number("bytes")],
         [
             row("probes sent", o.probes_sent),
@@ -426,5 +432,6 @@ pub fn overhead(o: &Overhead) -> String {
             row("customer packets observed", o.customer_observed),
             row("other received", o.other_received),
         ],
-    )
+    );
+    shown + &shed
 }

@@ -1,6 +1,8 @@
 //! Numbers with their units, at a length that can be compared at a glance.
 
+use vmscope_core::control::{BudgetStatus, ShardStatus};
 use vmscope_core::report::{Distribution, TaskState};
+use vmscope_core::time::Rate;
 
 /// What stands for a metric without a sample.
 pub const NOTHING: &str = "-";
@@ -32,6 +34,46 @@ pub fn ms_range(low: Option<i64>, high: Option<i64>) -> String {
         (Some(low), Some(high)) => format!("{}..{}", ms(low), ms(high)),
         (None, _) | (_, None) => NOTHING.to_owned(),
     }
+}
+
+/// A monitor's part of what several share, in words.
+pub fn shard(part: &ShardStatus) -> String {
+    let (tunnels, all) = (part.tunnels, part.tunnels_of_all);
+    let mut words = format!(
+        "{}, one of {}; {tunnels} of {all} tunnels",
+        part.monitor,
+        part.monitors.len()
+    );
+    for unseen in &part.unseen {
+        let (pairs, of, name) = (unseen.pairs, unseen.of, &unseen.name);
+        words += &format!("; {pairs} of {of} pairs of {name} are measured by no monitor");
+    }
+    words
+}
+
+/// A budget and its use, in words.
+pub fn budget(used: &BudgetStatus) -> String {
+    let planned = &used.planned;
+    let of = |what: &str, planned: u64, most: Option<Rate>| {
+        most.map(|most| format!("{} of {most} {what}", Rate::from_millipps(planned)))
+    };
+    let bounds = [
+        of("probes", planned.probes_millipps, used.spec.probes),
+        of(
+            "into one PE",
+            planned.probes_per_pe_millipps,
+            used.spec.probes_per_pe,
+        ),
+        of("copies back", planned.copies_millipps, used.spec.copies),
+    ];
+    let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+    format!(
+        "{} planned; {} probes sent and {} copies awaited in the last second; {} probes shed",
+        bounds.join(", "),
+        used.sent,
+        used.copies,
+        used.shed
+    )
 }
 
 /// A ratio in percent, or nothing.
