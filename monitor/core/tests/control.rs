@@ -24,6 +24,9 @@ fn every_plain_operation_round_trips() {
         "task-list",
         "mvpn-list",
         "passive-list",
+        "oneway-list",
+        "peer-list",
+        "agent-list",
         "overhead",
         "filter",
         "shutdown",
@@ -64,6 +67,57 @@ fn mistakes_are_refused_and_keep_their_id() {
             panic!("{line} was accepted")
         };
         assert_eq!(refusal.code, ErrorCode::Malformed);
+    }
+}
+
+/// As people write it in the configuration file, and as it is asked for: one shape.
+#[test]
+fn one_way_measurements_are_read_from_a_file_and_from_the_socket() {
+    let toml = r#"
+        [[peer]]
+        name = "m2"
+        address = "192.0.2.2:8471"
+        certificate = "m2.pem"
+        token_file = "m2.token"
+        clock_error = "1ms"
+        [[oneway]]
+        name = "x"
+        up = "pe1"
+        down = ["pe1b"]
+        group = "239.7.7.7"
+        until = { relative = "10%" }
+        probes = { rate = "500pps" }
+        [[oneway.leaf]]
+        kind = "collector"
+        peer = "m2"
+        tunnel = "pe1"
+        [[oneway.leaf]]
+        kind = "counters"
+        agent = "p1"
+        counter = { of = "interface", interface = "eth1" }
+        aggregate = 50
+    "#;
+    let config = vmscope_core::config::Config::from_toml(toml).unwrap();
+    let request = Request {
+        id: 1,
+        operation: Operation::OnewayStart(Box::new(config.oneway[0].clone())),
+    };
+    let line = serde_json::to_string(&request).unwrap();
+    assert_eq!(Request::read(&line).unwrap(), request);
+    let least = r#"{"id":1,"request":{"op":"oneway-start","name":"x","up":"a","down":["b"],"group":"239.7.7.7","until":{"absolute":"0.01%"},"leaf":[{"kind":"reflector","peer":"m2","tunnel":"c"}]}}"#;
+    let Operation::OnewayStart(spec) = Request::read(least).unwrap().operation else {
+        panic!()
+    };
+    let until = spec
+        .until
+        .map(|until| serde_json::to_string(&until).unwrap());
+    assert_eq!(until.as_deref(), Some(r#"{"absolute":"0.01%"}"#));
+    for wrong in [
+        least.replace("reflector", "mirror"),
+        least.replace("0.01%", "0.01"),
+        least.replace(r#""peer":"m2","#, r#""peer":"m2","pear":"m2","#),
+    ] {
+        assert!(Request::read(&wrong).is_err(), "{wrong}");
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Blocks {
     joined: u64,
     /// The latest so many blocks of the specification count; all if none.
     window: Option<u64>,
+    /// Probes of all of them: asked for at every probe.
+    sent: u64,
 }
 
 impl Blocks {
@@ -32,11 +34,13 @@ impl Blocks {
             by_place: BTreeMap::new(),
             joined: 1,
             window,
+            sent: 0,
         }
     }
 
     /// Adds the block of this number; blocks come in order.
     pub(super) fn add(&mut self, number: u64, block: Block) {
+        self.sent += block.counts.sent;
         self.add_at(number / self.joined, block);
         if self.by_place.len() > BLOCKS_MAX {
             self.joined *= 2;
@@ -62,7 +66,9 @@ impl Blocks {
     pub(super) fn forget_before(&mut self, number: u64) {
         if let Some(window) = self.window {
             let first = (number + 1).saturating_sub(window) / self.joined;
-            self.by_place = self.by_place.split_off(&first);
+            let kept = self.by_place.split_off(&first);
+            let gone = std::mem::replace(&mut self.by_place, kept);
+            self.sent -= gone.values().map(|b| b.counts.sent).sum::<u64>();
         }
     }
 
@@ -72,7 +78,7 @@ impl Blocks {
 
     /// Probes that count.
     pub(super) fn sent(&self) -> u64 {
-        self.by_place.values().map(|b| b.counts.sent).sum()
+        self.sent
     }
 
     /// When the last of them was sent.

@@ -309,3 +309,173 @@ fn not_found(name: &Name) -> Refusal {
         "start it; it may have ended because nobody asked for longer than its lease, or with the monitor's last run",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: Ipv4Addr = Ipv4Addr::new(239, 7, 7, 7);
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Span::from_ms(ms)
+    }
+
+    fn host(drops: u64) -> Host {
+        Host {
+            session: 5,
+            probe_port: 33_900,
+            drops,
+            realtime_minus_monotonic_ns: None,
+        }
+    }
+
+    fn name() -> Name {
+        Name::new("x").unwrap()
+    }
+
+    fn collecting() -> Collector {
+        let mut collector = Collector::default();
+        let spec = CollectSpec {
+            name: name(),
+            session: 9,
+            tunnel: Name::new("t").unwrap(),
+            group: GROUP,
+            source: None,
+            loss_timeout: Span::from_s(2),
+            lease: Span::from_s(30),
+        };
+        assert_eq!(collector.is_new(&spec), Ok(true));
+        collector.start(at(0), spec.clone(), 1, 100);
+        assert_eq!(collector.is_new(&spec), Ok(false));
+        let other = CollectSpec {
+            session: 10,
+            ..spec
+        };
+        assert!(collector.is_new(&other).is_err());
+        collector
+    }
+
+    /// A probe that was sent at some time of another clock, and took 10 ms and so much more.
+    fn arrives(collector: &mut Collector, seq: u32, more_ms: u64) -> bool {
+        let sent = 7_000_000 + u64::from(seq);
+        let probe = ProbeHeader {
+            session: 9,
+            task: 3,
+            tunnel: 2,
+            seq,
+            warmup: false,
+            reflected: false,
+            sent: at(sent),
+        };
+        let stamp = at(u64::from(seq) + 10 + more_ms);
+        collector.handle_copy(stamp, 1, GROUP, &probe)
+    }
+
+    fn take(collector: &mut Collector, after: u64, drops: u64) -> (u64, Vec<(u32, u32)>, u64) {
+        let got = collector
+            .take(at(1_000), &name(), Some(after), host(drops))
+            .unwrap();
+        let ranges = got.ranges.iter().map(|range| (range.first, range.last));
+        (got.cursor, ranges.collect(), got.capture_drops)
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_said_again_and_what_is_acknowledged_is_not() {
+        let mut collector = collecting();
+        (0..5).for_each(|seq| assert!(arrives(&mut collector, seq, 0)));
+        assert_eq!(take(&mut collector, 0, 100), (1, vec![(0, 4)], 0));
+        (5..8).for_each(|seq| assert!(arrives(&mut collector, seq, 0)));
+        // The answer was lost.
+        assert_eq!(take(&mut collector, 0, 103), (2, vec![(0, 7)], 3));
+        assert!(arrives(&mut collector, 9, 0));
+        assert_eq!(take(&mut collector, 2, 104), (3, vec![(9, 9)], 1));
+        assert_eq!(take(&mut collector, 3, 104), (4, vec![], 0));
+        let odd = collector
+            .take(at(1_000), &name(), Some(1), host(0))
+            .unwrap_err();
+        assert_eq!(odd.code, ErrorCode::State);
+    }
+
+    #[test]
+    fn a_copy_that_is_slower_than_the_fastest_by_the_loss_timeout_is_late() {
+        let mut collector = collecting();
+        for (seq, more_ms) in [(0, 5), (1, 0), (2, 2_000), (3, 2_001)] {
+            arrives(&mut collector, seq, more_ms);
+        }
+        let got = collector.take(at(9_000), &name(), None, host(100)).unwrap();
+        assert_eq!(
+            (got.ranges[0].first, got.ranges[0].last, got.late),
+            (0, 2, 1)
+        );
+        assert_eq!(got.ranges.len(), 1);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told() {
+        let mut collector = collecting();
+        let more = 10;
+        (0..RANGES_MAX as u32 + more).for_each(|n| {
+            arrives(&mut collector, 2 * n, 0);
+        });
+        let got = collector.take(at(9_000), &name(), None, host(100)).unwrap();
+        assert_eq!(
+            (got.ranges.len(), got.forgotten),
+            (RANGES_MAX, u64::from(more))
+        );
+        // Not acknowledged: as much again does not fit beside it.
+        (0..10).for_each(|n| {
+            arrives(&mut collector, 2 * (RANGES_MAX as u32 + more + n), 0);
+        });
+        let got = collector.take(at(9_000), &name(), None, host(100)).unwrap();
+        assert!(
+            got.ranges.len() <= RANGES_MAX && got.forgotten > u64::from(more),
+            "{}",
+            got.forgotten
+        );
+    }
+
+    #[test]
+    fn others_probes_and_reflected_ones_are_not_counted() {
+        let mut collector = collecting();
+        let probe = ProbeHeader {
+            session: 9,
+            task: 3,
+            tunnel: 2,
+            seq: 1,
+            warmup: false,
+            reflected: false,
+            sent: at(0),
+        };
+        let reflected = ProbeHeader {
+            reflected: true,
+            ..probe
+        };
+        let foreign = ProbeHeader {
+            session: 8,
+            ..probe
+        };
+        let elsewhere = Ipv4Addr::new(239, 7, 7, 8);
+        assert!(!collector.handle_copy(at(1), 1, GROUP, &reflected));
+        assert!(!collector.handle_copy(at(1), 1, GROUP, &foreign));
+        assert!(!collector.handle_copy(at(1), 2, GROUP, &probe));
+        assert!(!collector.handle_copy(at(1), 1, elsewhere, &probe));
+        assert!(collector.handle_copy(at(1), 1, GROUP, &probe));
+    }
+
+    #[test]
+    fn what_nobody_asks_about_ends() {
+        let mut collector = collecting();
+        assert_eq!(collector.next_deadline(), Some(at(30_000)));
+        take(&mut collector, 0, 100);
+        assert!(
+            collector.poll_over(at(30_500), false).is_none(),
+            "the lease began anew at 1 s"
+        );
+        assert!(collector.poll_over(at(31_000), false).is_some());
+        assert!(
+            collector
+                .take(at(31_000), &name(), Some(1), host(0))
+                .is_err()
+        );
+    }
+}

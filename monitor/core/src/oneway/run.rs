@@ -7,26 +7,27 @@
 //! Nothing is sent before every leaf is there. A block of probes counts once it is known at every leaf which of them
 //! arrived; one of which that will never be known is discarded and named.
 
+mod rows;
+mod settling;
+
 use rand::Rng;
 
-use super::blocks::{Block, Blocks};
+use super::blocks::Blocks;
 use super::delay::Loops;
 use super::estimates::Estimates;
-use super::link::{Coverage, Link, Role, SETTLING, SILENCE_MAX, Terms};
-use super::report::{OnewayRow, OnewayState, OnewayStatus, PathLoss};
-use super::spec::{OnewaySpec, Until};
-use super::why::{Discards, Why};
+use super::link::{Link, Role, SILENCE_MAX, Terms};
+use super::report::{OnewayRow, OnewayState, OnewayStatus};
+use super::spec::OnewaySpec;
+use super::why::Discards;
 use super::window::Window;
 use crate::control::{Answer, Operation};
 use crate::fault::{Fault, Planted};
-use crate::inference::{
-    BLOCKS_LEAST, Confidence, PacketCounts, Stopping, StoppingRule, Verdict, Width,
-};
+use crate::inference::{Confidence, Stopping, Verdict};
 use crate::name::Name;
 use crate::oneway::PeerFailure;
 use crate::schedule::Timetable;
 use crate::task::Probe;
-use crate::time::{Instant, NS_PER_S, Span};
+use crate::time::{Instant, Span};
 
 /// How far the run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +146,7 @@ impl Run {
             waits_until: None,
             patience: SILENCE_MAX,
             discards: Discards::default(),
-            stopping: stopping(&spec),
+            stopping: rows::stopping(&spec),
             confidence: setting.confidence,
             next_row: None,
             estimates: None,
@@ -422,192 +423,6 @@ impl Run {
         }
     }
 
-    /// First instant of a block, and the first after it; `None` where there is no such block.
-    fn bounds(&self, block: u64) -> Option<(Instant, Instant)> {
-        let (epoch, stopped) = match self.phase {
-            Phase::Probing { epoch, .. } => (epoch, None),
-            Phase::Draining { epoch, stopped } => (epoch, Some(stopped)),
-            Phase::Waiting | Phase::Over => return None,
-        };
-        let start = epoch + self.spec.block.times(block);
-        let end = start + self.spec.block;
-        match stopped {
-            Some(stopped) if start >= stopped => None,
-            Some(stopped) => Some((start, end.min(stopped))),
-            None => Some((start, end)),
-        }
-    }
-
-    /// When the time of all probes of a block is over.
-    fn settles_at(&self, block: u64) -> Option<Instant> {
-        let (_, end) = self.bounds(block)?;
-        Some(end + self.spec.probes.loss_timeout + SETTLING)
-    }
-
-    /// When there may be something to do for the oldest open block.
-    fn settles_next(&self) -> Option<Instant> {
-        let settled = self.settles_at(self.next_block)?;
-        Some(self.waits_until.map_or(settled, |until| until.max(settled)))
-    }
-
-    /// Counts or discards the oldest open block, if it can be told which.
-    fn close_next(&mut self, now: Instant, settled: Instant, sight: &impl Sight) -> bool {
-        let Some((start, end)) = self.bounds(self.next_block) else {
-            return false;
-        };
-        let drops = sight.capture_drops(start, settled);
-        let own = (drops > 0).then_some(Why::OwnDrops);
-        let mut lost = own;
-        let mut open = false;
-        for link in &mut self.links {
-            match link.coverage((start, end), settled, now, self.patience) {
-                Coverage::Covered => {}
-                Coverage::NotYet => {
-                    open = true;
-                    link.hurry(now);
-                }
-                Coverage::Lost(why) => lost = lost.or(Some(why)),
-            }
-        }
-        if open && lost.is_none() {
-            self.waits_until = Some(settled + self.patience);
-            return false;
-        }
-        self.waits_until = None;
-        // What left after the end of sending belongs to the last block.
-        let last = self.bounds(self.next_block + 1).is_none();
-        let before = match (last, self.phase) {
-            (true, Phase::Draining { .. }) => Instant::from_ns(u64::MAX),
-            _ => end,
-        };
-        let block = self.count_before(before);
-        let sent = block.counts.sent;
-        match lost {
-            Some(why) if sent > 0 => self.discards.count(why, sent),
-            Some(_) => {}
-            None if sent > 0 => self.blocks.add(self.next_block, block),
-            None => {}
-        }
-        self.blocks.forget_before(self.next_block);
-        self.next_block += 1;
-        true
-    }
-
-    fn count_before(&mut self, end: Instant) -> Block {
-        let leaves = self.downs.len() + self.links.len();
-        let mut block = Block {
-            counts: PacketCounts::new(leaves),
-            last: Instant::ZERO,
-        };
-        let mut arrived = vec![false; leaves];
-        while let Some(probe) = self.window.poll_before(end) {
-            if probe.ignored {
-                continue;
-            }
-            for (leaf, came) in arrived.iter_mut().enumerate() {
-                *came = probe.arrived_at(leaf);
-            }
-            block.counts.add(&arrived, 1);
-            block.last = block.last.max(probe.sent);
-        }
-        block
-    }
-
-    /// A row when its time has come, and at the looks of the stopping rule.
-    fn look(&mut self, now: Instant, sight: &impl Sight, out: &mut Vec<Output>) {
-        let sent = self.blocks.sent();
-        let stops = self
-            .stopping
-            .is_some_and(|stopping| sent >= stopping.next_look());
-        let due = self.next_row.is_some_and(|at| at <= now);
-        if !matches!(self.phase, Phase::Probing { .. }) || !(stops || due) {
-            return;
-        }
-        while self.next_row.is_some_and(|at| at <= now) {
-            self.next_row = self.next_row.map(|at| at + self.spec.probes.interval);
-        }
-        self.infer(sight, out);
-        if stops && self.verdict(sent) == Verdict::Narrow {
-            self.state = OnewayState::Narrow;
-            self.stop_sending(now);
-        }
-    }
-
-    fn verdict(&mut self, sent: u64) -> Verdict {
-        let estimates = self
-            .estimates
-            .as_ref()
-            .map(Estimates::all)
-            .unwrap_or_default();
-        match &mut self.stopping {
-            Some(stopping) => stopping.handle_estimates(sent, &estimates),
-            None => Verdict::Spent,
-        }
-    }
-
-    /// Makes a row of what counts.
-    fn infer(&mut self, sight: &impl Sight, out: &mut Vec<Output>) {
-        let counts = self.blocks.counts();
-        let role = self.links.first().map(|link| link.role);
-        let found = Estimates::of(&counts, self.downs.len(), role, self.confidence, self.fault);
-        let (found, last) = match (found, self.blocks.last()) {
-            (Ok(found), Some(last)) => (found, last),
-            (Err(error), Some(_)) => {
-                self.refused = Some(error.to_string());
-                (self.estimates, self.row) = (None, None);
-                return;
-            }
-            (_, None) => {
-                self.refused = Some("no block of probes counts yet".to_owned());
-                (self.estimates, self.row) = (None, None);
-                return;
-            }
-        };
-        self.refused = None;
-        let names = self.spec.down.iter().cloned();
-        let (up_delay, down_delay) = self.delays(sight);
-        self.row = Some(OnewayRow {
-            run: self.id,
-            name: self.spec.name.clone(),
-            at_ns: last,
-            probes: self.blocks.sent(),
-            blocks: counts.len() as u32,
-            configuration: found.configuration,
-            up: PathLoss::from(&found.up),
-            down: names.zip(found.down.iter().map(PathLoss::from)).collect(),
-            leaf: found.leaf.iter().map(PathLoss::from).collect(),
-            discarded: self.discards.probes(),
-            doubts: found.doubts(),
-            up_delay,
-            down_delay,
-        });
-        self.estimates = Some(found);
-        out.push(Output::Row);
-    }
-
-    /// The ways' delays, as far as all sums that were seen say.
-    fn delays(
-        &self,
-        sight: &impl Sight,
-    ) -> (
-        Option<super::report::DelayRange>,
-        Vec<(Name, super::report::DelayRange)>,
-    ) {
-        let at_peers = self.links.iter().filter_map(|link| {
-            let error = sight.clock_error(&link.peer)?.as_ns() as i64;
-            let here = sight.realtime_minus_monotonic_ns()?;
-            let least = link.least_delay_ns?.saturating_sub(here);
-            Some(least.saturating_add(error))
-        });
-        let up = self.loops.up(at_peers.chain(sight.least_ping_ns(self.up)));
-        let down = self.downs.iter().zip(&self.spec.down).enumerate();
-        let down = down.filter_map(|(index, (id, name))| {
-            let range = self.loops.down(index, sight.least_ping_ns(*id))?;
-            Some((name.clone(), range))
-        });
-        (up, down.collect())
-    }
-
     fn is_drained(&self) -> bool {
         matches!(self.phase, Phase::Draining { .. }) && self.bounds(self.next_block).is_none()
     }
@@ -666,23 +481,4 @@ fn terms(spec: &OnewaySpec, setting: &Setting) -> Terms {
         warmup: spec.probes.warmup,
         fault: setting.fault,
     }
-}
-
-/// The rule by which it stops before its budget is spent, if it is to.
-fn stopping(spec: &OnewaySpec) -> Option<Stopping> {
-    let width = match spec.until? {
-        Until::Absolute(share) => Width::Absolute(share.share()),
-        Until::Relative(share) => Width::Relative(share.share()),
-    };
-    let rate = u128::from(spec.probes.rate.as_millipps());
-    let probes_in = |span: Span| {
-        let probes = rate * u128::from(span.as_ns()) / u128::from(1_000 * NS_PER_S);
-        u64::try_from(probes).unwrap_or(u64::MAX).max(1)
-    };
-    let budgets = [spec.probes.count, spec.probes.duration.map(probes_in)];
-    Some(Stopping::new(StoppingRule {
-        width,
-        probes_first: probes_in(spec.block.times(BLOCKS_LEAST as u64)),
-        probes_max: budgets.into_iter().flatten().min().unwrap_or(u64::MAX),
-    }))
 }

@@ -169,22 +169,21 @@ fn three_ways_down_and_two_leaves_are_one_tree() {
 }
 
 #[test]
-fn single_sources_are_joined_where_that_is_asked_for() {
-    let mut world = tree(5, [0.02, 0.02, 0.02, 0.0]);
-    let more = r#","source_specific":true"#;
-    start(
-        &mut world,
-        "collector",
-        r#""rate":"200pps","duration":"20s""#,
-        more,
-    );
-    world.run(40 * S);
-    let row = world.status("x").row.unwrap();
-    for (loss, truth) in [(row.up, 0.02), (row.leaf[0], 0.02)] {
-        assert!(
-            (loss.loss - truth).abs() < 4.5 * loss.deviation,
-            "{loss:?} {truth}"
+fn single_sources_are_joined_where_that_is_asked_for_and_that_of_a_reflector_too() {
+    for kind in ["collector", "reflector"] {
+        let mut world = tree(5, [0.02, 0.02, 0.02, 0.0]);
+        let more = r#","source_specific":true"#;
+        start(
+            &mut world,
+            kind,
+            r#""rate":"200pps","duration":"20s""#,
+            more,
         );
+        world.run(40 * S);
+        let row = world.status("x").row.unwrap();
+        for loss in [row.up, row.leaf[0]] {
+            assert!((loss.loss - 0.02).abs() < 4.5 * loss.deviation, "{loss:?}");
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub enum Channel {
     Deaf,
     /// It is heard and done, and the answer is lost.
     Mute,
+    /// The answers are whatever hurts.
+    Liar,
 }
 
 pub struct Host {
@@ -437,6 +439,16 @@ impl World {
         // As it travels.
         let line = serde_json::to_string(&Request { id, operation }).unwrap();
         let request = Request::read(&line).unwrap();
+        if channel == Channel::Liar {
+            let outcome = Ok(lie(&request.operation, self.order));
+            let reply = Happening::Reply {
+                to: from,
+                peer,
+                id,
+                outcome,
+            };
+            return self.happen(CONTROL_DELAY, reply);
+        }
         let now = self.at(to);
         let reply = self.hosts[to].session.handle_request(now, request);
         let outcome = match reply.outcome {
@@ -565,6 +577,45 @@ impl World {
                 other => panic!("a monitor said {other:?}"),
             }
         }
+    }
+}
+
+/// An answer of the right kind, with figures that no honest peer has.
+fn lie(operation: &Operation, turn: u64) -> Answer {
+    let odd = [0, 1, 33, u64::MAX / 2, u64::MAX][(turn % 5) as usize];
+    let name = Name::new("liar").unwrap();
+    match operation {
+        Operation::CollectStart(_) | Operation::CollectTake { .. } => {
+            let range = |n: u32| CollectedRange {
+                task: n % 3,
+                tunnel: 1,
+                first: n.wrapping_mul(0x9e37_79b9),
+                last: odd as u32,
+            };
+            Answer::Collected(Collected {
+                name,
+                session: 72,
+                probe_port: 33_900,
+                at_ns: Instant::from_ns(odd),
+                cursor: odd,
+                ranges: (0..1_000).map(range).collect(),
+                capture_drops: if turn.is_multiple_of(7) { odd } else { 0 },
+                forgotten: if turn.is_multiple_of(11) { odd } else { 0 },
+                late: odd,
+                least_delay_ns: Some(odd as i64),
+            })
+        }
+        Operation::ReflectStart(_) => Answer::Reflecting(Reflecting {
+            name,
+            session: 72,
+            probe_port: 33_900,
+            source: Ipv4Addr::BROADCAST,
+            reflected: odd,
+            limited: odd,
+            unsent: odd,
+            capture_drops: odd,
+        }),
+        _ => Answer::Done,
     }
 }
 

@@ -152,23 +152,3 @@ fn a_task_on_the_same_group_is_not_disturbed_by_reflected_probes() {
         (100, 100, 0, 0)
     );
 }
-
-#[test]
-fn single_sources_are_joined_for_what_comes_back_too() {
-    let mut world = tree(5, [0.02, 0.02, 0.02, 0.0]);
-    let more = r#","source_specific":true"#;
-    start(
-        &mut world,
-        "reflector",
-        r#""rate":"200pps","duration":"20s""#,
-        more,
-    );
-    world.run(40 * S);
-    let row = world.status("x").row.unwrap();
-    for (loss, truth) in [(row.up, 0.02), (row.leaf[0], 0.02)] {
-        assert!(
-            (loss.loss - truth).abs() < 4.5 * loss.deviation,
-            "{loss:?} {truth}"
-        );
-    }
-}
