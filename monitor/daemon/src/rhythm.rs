@@ -64,8 +64,8 @@ impl Rhythm {
             return;
         };
         let room = self.ring_frames / PART_OF_RING;
-        let fills_in =
-            u128::from(now.since(since).as_ns()) * u128::from(room) / u128::from(frames.max(1));
+        let round = now.since(since).max(ROUND_MIN);
+        let fills_in = u128::from(round.as_ns()) * u128::from(room) / u128::from(frames.max(1));
         let fills_in = u64::try_from(fills_in).unwrap_or(u64::MAX);
         self.together = Span::from_ns(fills_in).min(TOGETHER);
     }
