@@ -599,6 +599,7 @@ impl Event {
     pub fn rows(&self) -> usize {
         match self {
             Event::Interval { rows, .. } => rows.len(),
+            Event::Oneway(_) => 1,
             Event::Task(_)
             | Event::Ping(_)
             | Event::Filter { .. }

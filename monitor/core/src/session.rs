@@ -370,6 +370,7 @@ impl Session {
     fn around(&self, now: Instant) -> Around<'_> {
         Around {
             tunnels: &self.tunnels,
+            tasks: self.tasks.len(),
             drops: &self.drops,
             known: &self.oneway.known,
             now,

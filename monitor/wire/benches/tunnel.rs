@@ -61,9 +61,8 @@ fn probes(c: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("from a template", payload_len), |b| {
-            let mut packet =
-                vec![0; encapsulate(&outer, &probe(0, payload_len), &mut buffer).expect("room")];
-            packet.copy_from_slice(&buffer[..packet.len()]);
+            let len = encapsulate(&outer, &probe(0, payload_len), &mut buffer).expect("room");
+            let packet = buffer[..len].to_vec();
             let template = ProbeTemplate::new(&packet, payload_len).expect("a blank probe");
             let mut copy = packet.clone();
             let mut sequence = 0;
