@@ -30,6 +30,8 @@ proptest! {
             let ip = Addressing { ttl: ipv4.ttl, tos: ipv4.tos, identification: ipv4.identification, ..Addressing::new(ipv4.src, ipv4.dst) };
             Inner::Probe { ip, src_port: udp.src_port, dst_port: udp.dst_port, probe, payload_len: udp.payload_len }
         };
+        // A template is of the monitor's own probes, which are nobody's reflection.
+        let probe = ProbeRepr { reflected: false, ..probe };
         let blank = ProbeRepr { warm_up: false, sequence: 0, sent_ns: 0, ..probe };
         let mut packet = in_tunnel(&outer, &inner(blank));
         let template = ProbeTemplate::new(&packet, udp.payload_len)?;
