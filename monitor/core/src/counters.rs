@@ -29,6 +29,10 @@
 //! aggregate counts if the exporter's stream was known before it began and is unbroken until after its last record must have
 //! been sent. Then no record means that no packet was seen. A sampling exporter is refused.
 //!
+//! What that does not find: IPFIX tells no uptime. An exporter that begins anew twice, so that what it sent between is lost
+//! but for a few records, may come to the very sequence number that is expected. NetFlow v5 and v9 tell theirs: use them where
+//! exporters are that frail. A router that samples and does not say so loses packets, as far as anybody can tell.
+//!
 //! What is discarded is counted by reason ([`Discard`]). Everything here is without I/O; what comes from the network is
 //! taken for hostile.
 

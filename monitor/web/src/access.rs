@@ -123,7 +123,7 @@ impl TokenDoor {
     fn token(&self, hash: Hash, now: Timestamp) -> Option<Who> {
         let token = self.tokens.find(hash, now)?;
         // A peer has no business here.
-        (token.scope != Scope::Peer).then(|| Who {
+        (token.scope != Scope::Peer).then_some(Who {
             scope: token.scope,
             label: Some(token.label),
             hash: Some(hash),

@@ -30,6 +30,19 @@ pub fn enter_new_network() -> File {
     file
 }
 
+/// Brings the loopback up, for what is asked over TCP.
+pub fn bring_up_loopback() {
+    // SAFETY: a plain socket, owned from here on.
+    let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0)) };
+    let mut flags = request();
+    flags.ifr_name.fill(0);
+    for (to, from) in flags.ifr_name.iter_mut().zip(*b"lo") {
+        *to = from.cast_signed();
+    }
+    flags.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    ioctl(&socket, libc::SIOCSIFFLAGS, &mut flags);
+}
+
 fn bring_up() {
     // SAFETY: a plain socket, owned from here on.
     let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0)) };

@@ -65,7 +65,9 @@ impl Exporter {
 
     /// Looks at its table; what arrives of what it sends. It always has something to say: of others' flows.
     fn expire(&mut self) -> Vec<Export> {
-        if self.happens(self.faults.restart) {
+        // See the limit in `counters`: without an uptime, one restart only.
+        let may_restart = self.faults.says_uptime || self.booted_ms == 0;
+        if self.happens(self.faults.restart) && may_restart {
             self.table.clear();
             (self.booted_ms, self.sequence) = (self.now_ms, 0);
         }

@@ -47,13 +47,19 @@ fn a_provider_asks_everything() {
 fn a_peer_asks_only_what_peers_may() {
     let monitor = Monitor::start(Driver::Answers);
     let mut client = connect(monitor.wire("peer")).unwrap();
-    let (_, reply) = client.ask(Operation::Hello).unwrap();
-    assert!(matches!(reply.outcome, Outcome::Ok(_)));
+    let take = || Operation::CollectTake {
+        name: Name::new("x").unwrap(),
+        after: 0,
+    };
+    for operation in [Operation::Hello, take()] {
+        let (_, reply) = client.ask(operation).unwrap();
+        assert!(matches!(reply.outcome, Outcome::Ok(_)));
+    }
     let subscribe = Operation::Subscribe { events: vec![] };
     for operation in [a_session(), Operation::Shutdown, subscribe] {
         assert_eq!(refused(&mut client, operation).code, ErrorCode::Denied);
     }
-    assert_eq!(monitor.asked(), [Operation::Hello]);
+    assert_eq!(monitor.asked(), [Operation::Hello, take()]);
 }
 
 /// PM-15 again: nothing of what somebody says who has no token that is good here reaches the driver.
