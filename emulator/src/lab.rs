@@ -3,6 +3,7 @@
 //! Every link is a *wire*: both its ends are veth pairs into one namespace, the wire room, where what arrives at one
 //! end is redirected to the other. Impairments, link states and taps all live there, out of every router's reach.
 
+pub mod agents;
 mod build;
 mod capture;
 mod change;
@@ -23,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use agents::Agents;
 pub use capture::{CaptureError, LinkCapture};
 pub use control_plane::VrfWords;
 use mdts::Mdts;
@@ -90,6 +92,7 @@ pub enum Wires {
 #[derive(Debug)]
 pub struct Lab {
     // Dropped in this order: processes, then the namespaces they are in.
+    agents: Agents,
     routers: BTreeMap<String, Daemons>,
     namespaces: BTreeMap<String, Netns>,
     wire_room: Netns,
@@ -303,6 +306,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.agents = Agents::default();
         self.routers.clear();
         if let Err(error) = fs::remove_dir_all(&self.folder) {
             tracing::debug!(%error, "the routers' folder stays");

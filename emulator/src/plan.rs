@@ -77,8 +77,11 @@ pub struct Plan {
     pub mvpns: BTreeMap<String, MvpnPlan>,
     /// Tunnels of the monitor, by expanded name, in id order (ids count from 1).
     pub tunnels: Vec<TunnelPlan>,
-    /// The monitor's attachment; None when no node has that role.
+    /// The attachment of the monitor under test; None when no node has that role.
     pub monitor: Option<MonitorPlan>,
+    /// Those of its peers, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<MonitorPlan>,
     /// Facts that the routers must report before the lab counts as converged.
     pub converged: Vec<Fact>,
 }
@@ -284,9 +287,12 @@ pub struct TunnelPlan {
     pub igmp: u8,
     /// There from the start.
     pub present: bool,
+    /// The peer where it ends; None: the monitor under test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
-/// Where the monitor sits.
+/// Where a monitor sits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MonitorPlan {
     /// Namespace.

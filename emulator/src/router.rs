@@ -33,7 +33,7 @@ pub struct RouterInput {
     pub interfaces: Vec<InterfaceInput>,
     /// Static RPs and the groups that they serve. Empty: SSM only.
     pub rps: Vec<RpInput>,
-    /// Memberships the router itself holds as a host: how an SSM default MDT is joined.
+    /// Memberships the router itself holds as a host: how an SSM default MDT is joined, and static joins.
     pub joins: Vec<JoinInput>,
     /// Protocol timers.
     pub timers: Timers,
@@ -94,8 +94,16 @@ pub struct JoinInput {
     pub interface: String,
     /// Group.
     pub group: Ipv4Addr,
-    /// Source.
-    pub source: Ipv4Addr,
+    /// Source; None: any.
+    pub source: Option<Ipv4Addr>,
+}
+
+/// The line of FRR's configuration that joins a group.
+pub(crate) fn join_line(group: Ipv4Addr, source: Option<Ipv4Addr>) -> String {
+    match source {
+        Some(source) => format!("ip igmp join {group} {source}"),
+        None => format!("ip igmp join {group}"),
+    }
 }
 
 /// Protocol timers. All but OSPF's are rounded up to whole seconds, which is what the daemons take.

@@ -7,6 +7,7 @@
 //! The tables, by noun: [`topology`], [`impairment`], [`traffic`], [`monitor`], [`timeline`], [`expectation`].
 //! What the file leaves implicit (wildcards, parallel tunnels, default times) is answered by the methods of `names`.
 
+pub mod agent;
 pub mod alarms;
 pub mod error;
 pub mod expectation;
@@ -14,6 +15,7 @@ pub mod groups;
 pub mod impairment;
 pub mod monitor;
 mod names;
+pub mod oneway;
 mod parse;
 mod schema;
 pub mod timeline;
@@ -27,15 +29,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use agent::{Agent, Flow, FlowProtocol, Snmp};
 pub use alarms::{AlarmKind, Alarms, ExpectedAlarm, ExpectedMvpn};
 pub use error::{Problem, ScenarioError};
 pub use expectation::{Expectation, LossCause, MdtKind};
 pub use groups::Groups;
 pub use impairment::{Distribution, GilbertElliott, Impairment, TunnelImpairment};
 pub use monitor::{Monitor, Passive, Task, Watch};
+pub use oneway::{Counter, Direction, Leaf, Oneway, Until};
 pub use timeline::{Action, Event};
-pub use topology::{Backbone, DataMdt, Link, Mvpn, Node, Role, Suite, Tunnel};
-pub use traffic::{Receiver, Source};
+pub use topology::{Backbone, DataMdt, Join, Link, Mvpn, Node, Role, Suite, Tunnel};
+pub use traffic::{Bursts, Receiver, Source, Transfer};
 pub use units::{Bitrate, Probability, Rate, Span, UnitError};
 
 /// One scenario, as written by its author.
@@ -67,6 +71,15 @@ pub struct Scenario {
     /// The monitor's tunnels, the routers' ends of which the lab builds.
     #[serde(default, rename = "tunnel")]
     pub tunnels: Vec<Tunnel>,
+    /// Groups that routers join themselves, whoever listens.
+    #[serde(default, rename = "join", skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<Join>,
+    /// Agents at routers that count what passes.
+    #[serde(default, rename = "agent", skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Agent>,
+    /// Bulk transfers by TCP between hosts.
+    #[serde(default, rename = "transfer", skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
     /// Multicast sources at CEs and hosts.
     #[serde(default, rename = "source")]
     pub sources: Vec<Source>,

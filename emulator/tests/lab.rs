@@ -5,13 +5,19 @@
 //! test's own executable, so it has a `main` of its own instead of libtest's.
 
 mod lab_inside {
+    pub mod agents;
     pub mod checks;
     pub mod probe;
 }
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{stdin, stdout},
+    process::ExitCode,
+    time::Duration,
+};
 
 use mvpnlab_emulator::{
+    lab::agents::{ROUTE_MIB, route_mib},
     place::{Execution, Files, Program, Sealed, Start, guest},
     plan::Plan,
     scenario::Scenario,
@@ -70,6 +76,11 @@ fn main() -> ExitCode {
         }) {
             Ok(never) => match never {},
             Err(message) => fail(&message),
+        },
+        // Asked by the SNMP agent in the guest.
+        Some(ROUTE_MIB) => match route_mib::serve(stdin().lock(), stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
         },
         Some("--list") => {
             lab_inside::checks::NAMES

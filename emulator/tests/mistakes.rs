@@ -197,6 +197,10 @@ fn topology() {
             "PE1 = { role = \"pe\" }\nMON2 = { role = \"monitor\" }"
         ),
         (
+            "ends = \"CE2-H2\"",
+            "ends = \"CE2-H2\"\n[[join]]\nat = \"PE2\"\ntoward = \"H2\"\ngroup = \"239.5.5.5\""
+        ),
+        (
             "impair = { delay = \"10ms\", loss = \"1%\" }",
             "impair_to = { PE2 = { loss = \"1%\" } }"
         ),
@@ -238,7 +242,145 @@ fn mvpns_and_tunnels() {
         ("parallel = 2", "igmp = 1"),
         ("parallel = 2", "present = false"),
         ("name = \"a\"", "name = \"tunnel-number\""),
+        ("at = \"PE2\"", "at = \"PE2\"\nhost = \"P\""),
+        ("at = \"PE2\"", "at = \"PE2\"\nhost = \"MON2\""),
     ]));
+}
+
+/// A peer at MON2, a router that counts, and what is asked of them.
+const ONEWAY: &str = r#"
+title = "One way"
+duration = "30s"
+[backbone]
+rp = "P"
+[nodes]
+MON = { role = "monitor" }
+MON2 = { role = "monitor" }
+P = { role = "p" }
+Q = { role = "p" }
+H = { role = "host" }
+H9 = { role = "host" }
+[[link]]
+ends = "MON-P"
+[[link]]
+ends = "P-Q"
+[[link]]
+ends = "Q-MON2"
+[[link]]
+ends = "Q-H"
+[[link]]
+ends = "P-H9"
+[[tunnel]]
+name = "r"
+at = "P"
+[[tunnel]]
+name = "s"
+at = "P"
+[[tunnel]]
+name = "far"
+at = "Q"
+[[tunnel]]
+name = "t"
+at = "P"
+host = "MON2"
+[[join]]
+at = "Q"
+toward = "H"
+group = "239.5.5.5"
+[[agent]]
+name = "q"
+at = "Q"
+snmp = { poll = "1s" }
+[[transfer]]
+name = "bulk"
+from = "H9"
+to = "H"
+[[source]]
+name = "bursts"
+at = "H9"
+group = "239.9.9.9"
+rate = "100/s"
+bursts = { on = "100ms", off = "900ms" }
+[[monitor.oneway]]
+name = "alpha"
+up = "r"
+down = ["s"]
+group = "239.5.5.5"
+rate = "100/s"
+leaf = [{ collector = "t" }]
+[[monitor.oneway]]
+name = "beta"
+up = "r"
+down = ["s"]
+group = "239.5.5.5"
+rate = "100/s"
+until = { relative = "10%" }
+[[monitor.oneway.leaf]]
+agent = "q"
+counter = { toward = "H", direction = "out" }
+aggregate = 20
+[[at]]
+time = "10s"
+do = "agent-kill"
+agent = "q"
+[[at]]
+time = "12s"
+do = "peer-kill"
+host = "MON2"
+[[expect]]
+check = "oneway"
+oneway = "alpha"
+at_least = 100
+injected = { r = "1%" }
+[[expect]]
+check = "oneway-bias"
+oneway = "alpha"
+way = "t"
+at_least = "0%"
+at_most = "1%"
+"#;
+
+#[test]
+fn one_way_measurements_peers_and_agents() {
+    Scenario::parse("one-way.toml", ONEWAY).unwrap_or_else(|e| panic!("{e}"));
+    assert_reads!(report_on(
+        ONEWAY,
+        &[
+            ("up = \"r\"", "up = \"t\""),
+            ("down = [\"s\"]", "down = [\"r\"]"),
+            ("down = [\"s\"]", "down = [\"far\"]"),
+            ("down = [\"s\"]", "down = []"),
+            ("leaf = [{ collector = \"t\" }]", ""),
+            ("collector = \"t\"", "collector = \"s\""),
+            ("collector = \"t\"", "collector = \"t\", reflector = \"t\""),
+            ("collector = \"t\"", "collector = \"t\", aggregate = 5"),
+            ("collector = \"t\"", "collectors = \"t\""),
+            ("aggregate = 20", "aggregate = 1"),
+            (
+                "counter = { toward = \"H\", direction = \"out\" }",
+                "counter = { toward = \"H\" }"
+            ),
+            ("toward = \"H\", direction", "toward = \"H9\", direction"),
+            ("agent = \"q\"\ncounter", "agent = \"p\"\ncounter"),
+            ("name = \"beta\"", "name = \"alpha\""),
+            (
+                "until = { relative = \"10%\" }",
+                "until = { relativ = \"10%\" }"
+            ),
+            ("until = { relative = \"10%\" }", "confidence = \"100%\""),
+            ("until = { relative = \"10%\" }", "warmup = \"25s\""),
+            ("snmp = { poll = \"1s\" }", ""),
+            ("snmp = { poll = \"1s\" }", "flow = { link = \"P-H9\" }"),
+            ("toward = \"H\"\ngroup", "toward = \"P\"\ngroup"),
+            ("to = \"H\"", "to = \"MON2\""),
+            ("on = \"100ms\"", "on = \"0ms\""),
+            ("host = \"MON2\"\n[[expect]]", "host = \"MON\"\n[[expect]]"),
+            ("agent-kill", "agent-restart"),
+            ("injected = { r = \"1%\" }", "injected = { b = \"1%\" }"),
+            ("way = \"t\"", "way = \"q\""),
+            ("oneway = \"alpha\"\nat", "oneway = \"alfa\"\nat"),
+        ]
+    ));
 }
 
 /// Edits of a scenario that has data MDTs, a rogue, and events about them.

@@ -107,6 +107,79 @@ fn the_same_backbone_on_pimd() {
     );
 }
 
+/// A peer's tunnel has its outer end at the peer, an id of its own among all, and is none of the monitor's under test.
+#[test]
+fn a_second_monitor_host_is_a_peer() {
+    let text = SMALL
+        .replace(
+            "P = { role = \"p\" }",
+            "MON2 = { role = \"monitor\" }\nP = { role = \"p\" }",
+        )
+        .replace(
+            "[[link]]\nends = \"P-H9\"",
+            "[[link]]\nends = \"P-H9\"\n[[link]]\nends = \"PE2-MON2\"",
+        )
+        .replace("igmp = 2", "igmp = 2\nhost = \"MON2\"");
+    let (alone, both) = (plan(SMALL), plan(&text));
+    let json = serde_json::to_string(&alone).expect("plain data");
+    assert!(
+        !json.contains("peer"),
+        "without a peer the plan is written as ever, or warm labs are made again"
+    );
+    assert_eq!(
+        both.monitor, alone.monitor,
+        "the first by name is under test"
+    );
+    let peer = &both.peers[0];
+    assert_eq!((peer.namespace.as_str(), both.peers.len()), ("MON2", 1));
+    let theirs: Vec<_> = both.tunnels_of_peer("MON2").collect();
+    assert_eq!(theirs.len(), 1);
+    assert_eq!(
+        (
+            theirs[0].name.as_str(),
+            theirs[0].id,
+            theirs[0].monitor_outer
+        ),
+        ("b", 3, peer.address)
+    );
+    let own: Vec<_> = both
+        .own_tunnels()
+        .map(|t| (t.name.as_str(), t.id))
+        .collect();
+    assert_eq!(own, [("a1", 1), ("a2", 2), ("late", 4)]);
+    let device = both.tunnel_device("b").expect("its router's end");
+    assert_eq!(device.remote, peer.address);
+    assert!(
+        both.describe().contains("IGMPv2  from MON2"),
+        "{}",
+        both.describe()
+    );
+}
+
+/// A router that joins a group itself forwards it, before anything else counts as converged.
+#[test]
+fn a_static_join_is_configured_and_waited_for() {
+    let text = SMALL.replace(
+        "[mvpn.blue]",
+        "[[join]]\nat = \"P\"\ntoward = \"H9\"\ngroup = \"239.5.5.5\"\n[mvpn.blue]",
+    );
+    let plan = plan(&text);
+    let line = "interface to-H9\n ip pim\n ip pim hello 5\n ip pim passive\n ip igmp\n ip igmp version 3\n ip igmp query-interval 10\n ip igmp join 239.5.5.5\n";
+    assert!(
+        plan.configuration("P").contains(line),
+        "{}",
+        plan.configuration("P")
+    );
+    assert!(!plan.configuration("PE1").contains("239.5.5.5"));
+    let group = "239.5.5.5".parse().expect("an address");
+    assert!(plan.converged.contains(&Fact::Forwards {
+        namespace: "P".into(),
+        source: None,
+        group,
+        outgoing: vec!["to-H9".into()],
+    }));
+}
+
 /// A rogue has everything that a site has, and nothing of it is there before it joins.
 #[test]
 fn a_rogue_is_planned_and_not_waited_for() {

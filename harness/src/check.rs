@@ -8,10 +8,12 @@ pub mod delay;
 pub mod facts;
 mod fates;
 mod history;
+mod inferred;
 mod intervals;
 mod judge;
 pub mod loss;
 mod mdt;
+mod oneway;
 mod outage;
 mod overhead;
 pub mod path;
@@ -20,6 +22,7 @@ mod segregation;
 pub mod statistics;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::BTreeMap;
 
@@ -194,6 +197,39 @@ fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
         E::Alarms { mvpn, alarms } => alarms::alarms(facts, mvpn, alarms),
         E::ControlPlane { mvpn } => control_plane::control_plane(facts, mvpn),
         E::CustomerAdjacencies { mvpn } => router_state::customer_adjacencies(facts, mvpn),
+        E::Oneway {
+            oneway,
+            at_least,
+            ways,
+            relative_error_at_most,
+            injected,
+        } => {
+            let wanted = oneway::Wanted {
+                at_least: *at_least,
+                ways,
+                relative_error_at_most: *relative_error_at_most,
+                injected,
+            };
+            oneway::oneway(facts, oneway, &wanted)
+        }
+        E::OnewayAbsent { oneway, because } => oneway::absent(facts, oneway, because),
+        E::OnewayDoubt { oneway, because } => oneway::doubt(facts, oneway, because),
+        E::OnewayBias {
+            oneway,
+            way,
+            at_least,
+            at_most,
+        } => oneway::bias(facts, oneway, way, (*at_least, *at_most)),
+        E::PathLossInferred {
+            task,
+            within,
+            half_off_at_least,
+        } => inferred::path_loss_inferred(facts, task, *within, *half_off_at_least),
+        E::Transferred {
+            transfer,
+            at_least,
+            at_most,
+        } => transfer::transferred(facts, transfer, (*at_least, *at_most)),
         E::MdtNeighbor {
             mvpn,
             at,

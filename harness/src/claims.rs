@@ -5,12 +5,14 @@
 
 mod database;
 pub mod history;
+mod oneway;
 
 use std::collections::BTreeMap;
 
 use crate::drive::checkpoint::{self, Checkpoint};
 use crate::drive::hearing;
 use mvpnlab_emulator::place::Files;
+pub use oneway::{OnewayRun, WayClaim};
 use vmscope_core::alarm::{Alarm, Transition};
 use vmscope_core::control::{Answer, Event, Outcome, Overhead, Reply, Status, StreamRow};
 use vmscope_core::view::Change;
@@ -132,6 +134,9 @@ pub struct IntervalClaim {
     pub path_loss_half: Option<f64>,
     pub path_loss_low: Option<f64>,
     pub path_loss_high: Option<f64>,
+    pub path_loss_inferred: Option<f64>,
+    pub path_loss_inferred_low: Option<f64>,
+    pub path_loss_inferred_high: Option<f64>,
 }
 
 /// The last counters of a customer stream.
@@ -167,6 +172,8 @@ pub struct Claims {
     pub probes: BTreeMap<ProbeKey, ProbeClaim>,
     /// The interval rows.
     pub intervals: Vec<IntervalClaim>,
+    /// Runs of one-way measurements, in order of session start and run.
+    pub oneways: Vec<OnewayRun>,
     /// Customer streams.
     pub streams: Vec<StreamClaim>,
     /// `capture_drops` + `record_drops` over all sessions.
@@ -330,15 +337,16 @@ mod tests {
     use super::*;
     use rusqlite::Connection;
 
-    /// The monitor's own statements, from the file that documents the contract.
+    /// The monitor's own statements, from the files that document the contract.
     fn layout() -> String {
-        let file = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../monitor/store/src/schema.rs"
-        );
-        let source = std::fs::read_to_string(file).unwrap();
-        let from = source.find("CREATE TABLE session").unwrap();
-        source[from..][..source[from..].find("\n\";").unwrap()].to_owned()
+        let statements = |file: &str, first: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../monitor/store/src");
+            let source = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+            let from = source.find(first).unwrap();
+            source[from..][..source[from..].find("\n\";").unwrap()].to_owned()
+        };
+        let first = statements("schema.rs", "CREATE TABLE session");
+        first + &statements("schema/oneway.rs", "ALTER TABLE")
     }
 
     fn database(statements: &str) -> Files {

@@ -155,6 +155,9 @@ pub enum Command {
     /// The sealed lab's init; not for people.
     #[command(hide = true)]
     Guest,
+    /// Answers an SNMP agent's questions for multicast routes; not for people.
+    #[command(hide = true, name = "route-mib")]
+    RouteMib,
     /// A shell in a sealed lab, over QEMU's console.
     #[command(hide = true)]
     GuestShell {

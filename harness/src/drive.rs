@@ -5,7 +5,9 @@ pub mod agenda;
 pub mod checkpoint;
 pub mod hearing;
 mod monitor;
+mod oneway;
 pub mod orders;
+mod peer;
 
 use std::process::Command;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use checkpoint::Checkpoint;
 use monitor::MonitorUnderTest;
 pub use monitor::SOCKET;
 use orders::OrderError;
+use peer::Peer;
 
 /// What a run is made of.
 pub struct Orders<'a> {
@@ -108,6 +111,8 @@ fn describe(step: &Step) -> String {
         Step::StartWatch(_) => "an MVPN is watched".into(),
         Step::StartTask(name) => format!("task {name} starts"),
         Step::StopTask(name) => format!("task {name} stops"),
+        Step::StartOneway(name) => format!("one-way measurement {name} starts"),
+        Step::StopOneway(name) => format!("one-way measurement {name} stops"),
     }
 }
 
@@ -122,6 +127,7 @@ pub struct Run<'a> {
     counters: Counters,
     timeline: Timeline,
     monitor: Option<MonitorUnderTest<'a>>,
+    peers: Vec<Peer<'a>>,
     end: End,
     checkpoints: Vec<Checkpoint>,
     /// When data MDTs are tended next.
@@ -154,6 +160,13 @@ impl<'a> Run<'a> {
         let clock = ClockLog::start();
         impair(lab, orders.scenario).await?;
         lab.begin_data_mdts(orders.scenario).await?;
+        let mut peers = Vec::new();
+        for host in orders.plan.peers.iter().filter(|_| !is_bare) {
+            peers.push(Peer::start(lab, orders, host).await?);
+        }
+        if !is_bare {
+            lab.begin_agents(orders.scenario)?;
+        }
         let monitor = match &orders.plan.monitor {
             Some(plan) if !is_bare => Some(MonitorUnderTest::start(lab, orders, plan).await?),
             Some(_) | None => None,
@@ -184,6 +197,7 @@ impl<'a> Run<'a> {
             counters,
             timeline,
             monitor,
+            peers,
             end,
             checkpoints: Vec::new(),
             tend_ns: start_ns,
@@ -204,10 +218,11 @@ impl<'a> Run<'a> {
         if run.monitor.is_some() {
             for item in agenda::of(orders.scenario) {
                 match item.step {
-                    Step::StartPassive(_) | Step::StartWatch(_) | Step::StartTask(_) => {
-                        run.step(0, &item.step).await?
-                    }
-                    Step::Timeline(_) | Step::StopTask(_) => {}
+                    Step::StartPassive(_)
+                    | Step::StartWatch(_)
+                    | Step::StartTask(_)
+                    | Step::StartOneway(_) => run.step(0, &item.step).await?,
+                    Step::Timeline(_) | Step::StopTask(_) | Step::StopOneway(_) => {}
                 }
             }
         }
@@ -266,6 +281,8 @@ impl<'a> Run<'a> {
             Step::StartWatch(index) => self.monitor()?.start_watch(*index).await,
             Step::StartTask(name) => self.monitor()?.start_task(name).await,
             Step::StopTask(name) => self.monitor()?.stop_task_if_running(name).await,
+            Step::StartOneway(name) => self.monitor()?.start_oneway(name).await,
+            Step::StopOneway(name) => self.monitor()?.stop_oneway_if_alive(name).await,
         }
     }
 
@@ -347,6 +364,10 @@ impl<'a> Run<'a> {
             Action::PeStop { task, tunnel } => self.monitor()?.stop_pe(task, tunnel).await?,
             Action::RogueJoin { mvpn, pe } => self.lab.rogue_join(mvpn, pe).await?,
             Action::RogueLeave { mvpn, pe } => self.lab.rogue_leave(mvpn, pe).await?,
+            Action::AgentKill { agent } => self.lab.agent_kill(agent)?,
+            Action::AgentRestart { agent } => self.lab.agent_restart(agent)?,
+            Action::PeerKill { host } => peer(&mut self.peers, host)?.kill()?,
+            Action::PeerRestart { host } => peer(&mut self.peers, host)?.launch(self.lab).await?,
             Action::PeSilent { mvpn, pe } => self.lab.pe_silent(mvpn, pe).await?,
             Action::PeSpeaks { mvpn, pe } => self.lab.pe_speaks(mvpn, pe).await?,
         }
@@ -390,9 +411,13 @@ impl<'a> Run<'a> {
             Some(monitor) => monitor.finish().await?,
             None => Files::new(),
         };
+        for peer in self.peers {
+            files.extend(peer.finish().await);
+        }
         let capture = self.taps.stop()?;
         self.clock.note();
         files.extend(self.lab.router_states().await?);
+        files.extend(self.lab.agent_logs());
         files.insert("lab/cpu.txt".into(), processor_time().into_bytes());
         files.extend(observed(
             capture,
@@ -407,6 +432,16 @@ impl<'a> Run<'a> {
         }
         Ok(files)
     }
+}
+
+fn peer<'r, 'a>(peers: &'r mut [Peer<'a>], host: &str) -> Result<&'r mut Peer<'a>, DriveError> {
+    let found = peers.iter_mut().find(|peer| peer.host() == host);
+    found.ok_or_else(|| {
+        impossible(
+            format!("find the monitor's peer at {host}"),
+            "there is none",
+        )
+    })
 }
 
 /// Nothing where there are no data MDTs: most labs.

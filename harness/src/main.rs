@@ -27,6 +27,7 @@ mod verdict;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mvpnlab_emulator::lab::agents::route_mib;
 use mvpnlab_emulator::place::{DEFAULT_PROGRAM, Program, guest, shell};
 
 use cli::{Cli, Command};
@@ -66,7 +67,16 @@ fn main() -> ExitCode {
         Command::Doctor { json } => doctor::command(json).into(),
         Command::Image { gc } => image::command(gc).into(),
         Command::Guest => init().into(),
+        Command::RouteMib => route_mib().into(),
         Command::GuestShell { command } => image::shell(&command).into(),
+    }
+}
+
+/// Answers an SNMP agent until it is gone.
+fn route_mib() -> Exit {
+    match route_mib::serve(std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => Exit::Pass,
+        Err(error) => run::infrastructure(&error),
     }
 }
 

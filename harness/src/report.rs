@@ -273,8 +273,23 @@ pub struct Tunnel {
     pub name: String,
     /// Its router.
     pub at: String,
+    /// The monitor's peer where it ends; none: the monitor under test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
     /// Impairment router to monitor at the start, in words; empty when there is none.
     pub impairment: String,
+}
+
+impl Topology {
+    /// The node where a tunnel ends, other than its router.
+    pub fn host_of(&self, tunnel: &Tunnel) -> Option<usize> {
+        let is_host = |node: &Node| match &tunnel.peer {
+            Some(peer) => node.name == *peer,
+            // The nodes stand in the order of their names.
+            None => node.role == "monitor",
+        };
+        self.nodes.iter().position(is_host)
+    }
 }
 
 impl Report {

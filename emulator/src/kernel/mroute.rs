@@ -48,7 +48,7 @@ fn table(namespace: &Netns, name: &str) -> Result<String, KernelError> {
 }
 
 /// Both tables' text; lines that are not understood are left out.
-fn parse(vifs: &str, cache: &str) -> Vec<Mroute> {
+pub fn parse(vifs: &str, cache: &str) -> Vec<Mroute> {
     let vifs: Vec<(usize, &str)> = vifs.lines().filter_map(parse_vif).collect();
     let name = |number: usize| {
         vifs.iter()

@@ -8,7 +8,10 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Lab, LabError, WIRE_ROOM, Wires, mdts::Mdts, split_horizon, unknown, wire_device};
+use super::{
+    Lab, LabError, WIRE_ROOM, Wires, agents::Agents, mdts::Mdts, split_horizon, unknown,
+    wire_device,
+};
 use crate::{
     kernel::{
         Batch, KernelError, Netns, gre,
@@ -85,6 +88,7 @@ fn rooms(prefix: &str, plan: &Plan) -> Result<Lab, KernelError> {
         namespaces.insert(planned.name.clone(), namespace);
     }
     Ok(Lab {
+        agents: Agents::default(),
         routers: BTreeMap::new(),
         namespaces,
         wire_room,

@@ -117,6 +117,21 @@ pub fn initramfs(executable: &Path) -> Result<Vec<u8>, PlaceError> {
         .map_err(|e| PlaceError::io("pack", executable, e))
 }
 
+/// How our own executable is started again from here: in the guest with the host's libraries, natively as it is.
+///
+/// # Errors
+/// The kernel does not say where it is.
+pub fn own_command() -> Result<Vec<String>, String> {
+    if Path::new(LOADER).exists() {
+        let (name, value) = LIBRARY_PATH;
+        let words = ["/usr/bin/busybox", "env", &format!("{name}={value}"), INIT];
+        return Ok(words.map(str::to_owned).to_vec());
+    }
+    let own =
+        std::env::current_exe().map_err(|e| format!("could not find this executable: {e}"))?;
+    Ok(vec![own.display().to_string()])
+}
+
 /// Unpacks what [`collect`] put into a job and says how to start `bin/NAME`: in the guest under the host's loader,
 /// in a native lab (`folder` being a folder of the lab's own) as it is.
 ///
@@ -124,11 +139,23 @@ pub fn initramfs(executable: &Path) -> Result<Vec<u8>, PlaceError> {
 /// What could not be found in the job or written.
 pub fn install(job: &Files, name: &str, folder: &Path) -> Result<Command, String> {
     let sealed = Path::new(LOADER).exists();
-    let mut bytes = job
+    let bytes = job
         .get(&format!("bin/{name}"))
-        .ok_or_else(|| format!("the job holds no bin/{name}"))?
-        .clone();
+        .ok_or_else(|| format!("the job holds no bin/{name}"))?;
     let target = folder.join(name);
+    // A lab has one job: what is there is it, and perhaps it runs, so that it cannot be written again.
+    if !target.exists() {
+        write(job, bytes.clone(), &target, sealed)?;
+    }
+    let mut command = Command::new(&target);
+    if sealed {
+        command.env(LIBRARY_PATH.0, LIBRARY_PATH.1);
+    }
+    Ok(command)
+}
+
+fn write(job: &Files, mut bytes: Vec<u8>, target: &Path, sealed: bool) -> Result<(), String> {
+    let folder = target.parent().unwrap_or(target);
     fs::create_dir_all(folder)
         .map_err(|e| format!("could not create {}: {e}", folder.display()))?;
     if sealed {
@@ -141,15 +168,10 @@ pub fn install(job: &Files, name: &str, folder: &Path) -> Result<Command, String
             }
         }
     }
-    fs::write(&target, &bytes).map_err(|e| format!("could not write {}: {e}", target.display()))?;
+    fs::write(target, &bytes).map_err(|e| format!("could not write {}: {e}", target.display()))?;
     let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(&target, executable)
-        .map_err(|e| format!("could not make {name} executable: {e}"))?;
-    let mut command = Command::new(&target);
-    if sealed {
-        command.env(LIBRARY_PATH.0, LIBRARY_PATH.1);
-    }
-    Ok(command)
+    fs::set_permissions(target, executable)
+        .map_err(|e| format!("could not make {} executable: {e}", target.display()))
 }
 
 #[cfg(test)]

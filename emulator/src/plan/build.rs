@@ -14,11 +14,10 @@ const TUNNEL_TTL: u8 = 64;
 /// Everything but the routers' daemons and the facts.
 pub(super) fn network(scenario: &Scenario) -> Plan {
     let wires = wires(scenario);
-    let monitor = monitor(scenario, &wires);
-    let tunnels = monitor
-        .as_ref()
-        .map(|monitor| tunnels(scenario, monitor))
-        .unwrap_or_default();
+    let host = |name| monitor(name, &wires);
+    let monitor = scenario.monitor_node().and_then(host);
+    let peers: Vec<MonitorPlan> = scenario.peers().filter_map(host).collect();
+    let tunnels = tunnels(scenario, monitor.as_ref(), &peers);
     let attachments = attachments(scenario);
     let mvpns = mvpns(scenario, &attachments);
     let mut plan = Plan {
@@ -31,6 +30,7 @@ pub(super) fn network(scenario: &Scenario) -> Plan {
         mvpns,
         tunnels,
         monitor,
+        peers,
         converged: Vec::new(),
     };
     plan.routes = routes(scenario, &plan);
@@ -231,8 +231,7 @@ fn mvpns(scenario: &Scenario, attachments: &[Attachment]) -> BTreeMap<String, Mv
     plans
 }
 
-fn monitor(scenario: &Scenario, wires: &[Wire]) -> Option<MonitorPlan> {
-    let node = scenario.monitor_node()?;
+fn monitor(node: &str, wires: &[Wire]) -> Option<MonitorPlan> {
     let (wire, end) = wires.iter().enumerate().find_map(|(number, wire)| {
         let side = wire.side_of(node)?;
         Some((number, wire.end(side)))
@@ -245,7 +244,12 @@ fn monitor(scenario: &Scenario, wires: &[Wire]) -> Option<MonitorPlan> {
     })
 }
 
-fn tunnels(scenario: &Scenario, monitor: &MonitorPlan) -> Vec<TunnelPlan> {
+/// Ids count through all hosts: an address belongs to one tunnel wherever that ends.
+fn tunnels(
+    scenario: &Scenario,
+    monitor: Option<&MonitorPlan>,
+    peers: &[MonitorPlan],
+) -> Vec<TunnelPlan> {
     let expanded = scenario.tunnels.iter().flat_map(|tunnel| {
         tunnel
             .expanded()
@@ -254,20 +258,23 @@ fn tunnels(scenario: &Scenario, monitor: &MonitorPlan) -> Vec<TunnelPlan> {
     });
     (1u32..)
         .zip(expanded)
-        .map(|(id, (tunnel, name))| {
+        .filter_map(|(id, (tunnel, name))| {
             let inner = address::tunnel_inner(id as usize);
-            TunnelPlan {
+            let host = scenario.host_of(tunnel)?;
+            let peer = peers.iter().find(|peer| peer.namespace == host);
+            Some(TunnelPlan {
                 id,
                 name,
                 at: tunnel.at.clone(),
                 router_outer: address::tunnel_outer(id as usize).address,
-                monitor_outer: monitor.address,
+                monitor_outer: peer.or(monitor)?.address,
                 router_inner: inner.a.address,
                 monitor_inner: inner.b.address,
                 key: tunnel.key,
                 igmp: tunnel.igmp,
                 present: tunnel.present,
-            }
+                peer: peer.map(|peer| peer.namespace.clone()),
+            })
         })
         .collect()
 }

@@ -131,14 +131,16 @@ impl Plan {
         let row = |t: &super::TunnelPlan| {
             let outer = format!("outer {} = {}", t.router_outer, t.monitor_outer);
             let inner = format!("inner {} = {}", t.router_inner, t.monitor_inner);
-            vec![
+            let host = t.peer.iter().map(|peer| format!("from {peer}"));
+            let own = [
                 t.id.to_string(),
                 t.name.clone(),
                 format!("at {}", t.at),
                 outer,
                 inner,
                 format!("IGMPv{}", t.igmp),
-            ]
+            ];
+            own.into_iter().chain(host).collect()
         };
         self.tunnels.iter().map(row).collect()
     }

@@ -14,6 +14,7 @@ pub(super) fn facts(scenario: &Scenario, plan: &Plan) -> Vec<Fact> {
     facts.extend(unicast(scenario, plan));
     facts.extend(rps(scenario, plan));
     facts.extend(shared_trees(scenario, plan));
+    facts.extend(static_joins(scenario, plan));
     facts.extend(mdt_trees(plan));
     facts.extend(customers(scenario, plan));
     facts
@@ -127,6 +128,20 @@ fn shared_trees(scenario: &Scenario, plan: &Plan) -> Vec<Fact> {
             mvpn.sites
                 .iter()
                 .map(move |site| branch(name, mvpn, &site.pe))
+        })
+        .collect()
+}
+
+/// A group that a router joins itself is forwarded where it joins it.
+fn static_joins(scenario: &Scenario, plan: &Plan) -> Vec<Fact> {
+    let known = |router: &str| plan.namespace(router).is_some();
+    let joins = scenario.joins.iter().filter(|join| known(&join.at));
+    joins
+        .map(|join| Fact::Forwards {
+            namespace: join.at.clone(),
+            source: None,
+            group: join.group,
+            outgoing: vec![format!("to-{}", join.toward)],
         })
         .collect()
 }

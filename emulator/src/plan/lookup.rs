@@ -73,6 +73,17 @@ impl Plan {
             .find(|(_, wire)| wire.name == name)
     }
 
+    /// Tunnels of the monitor under test.
+    pub fn own_tunnels(&self) -> impl Iterator<Item = &TunnelPlan> {
+        self.tunnels.iter().filter(|tunnel| tunnel.peer.is_none())
+    }
+
+    /// Tunnels of one of its peers.
+    pub fn tunnels_of_peer<'a>(&'a self, peer: &'a str) -> impl Iterator<Item = &'a TunnelPlan> {
+        let own = move |tunnel: &&TunnelPlan| tunnel.peer.as_deref() == Some(peer);
+        self.tunnels.iter().filter(own)
+    }
+
     /// A tunnel by its expanded name.
     pub fn tunnel(&self, name: &str) -> Option<&TunnelPlan> {
         self.tunnels.iter().find(|tunnel| tunnel.name == name)
@@ -128,6 +139,12 @@ impl Plan {
             .enumerate()
             .flat_map(|(number, wire)| [(number, &wire.a), (number, &wire.b)])
             .filter(move |(_, end)| end.namespace == namespace)
+    }
+
+    /// The address by which a router of the backbone is known: its first loopback address.
+    pub fn address_of_router(&self, node: &str) -> Option<Ipv4Addr> {
+        let loopback = self.namespace(node)?.loopback.first();
+        loopback.map(|loopback| loopback.address)
     }
 
     /// The address by which an end station (CE, host, monitor) is known: that of its first wire.

@@ -93,7 +93,7 @@ fn input(scenario: &Scenario, plan: &Plan, namespace: &Namespace) -> Option<Rout
                 router_id,
                 interfaces,
                 rps.into_iter().collect(),
-                joins(plan, namespace),
+                joins(scenario, plan, namespace),
             ))
         }
         (Role::P | Role::Pe, Some(mvpn)) => Some(router(
@@ -242,9 +242,20 @@ fn interface(name: &str, kind: InterfaceKind, addresses: Vec<Cidr>) -> Interface
     }
 }
 
-/// An SSM default MDT is joined by the PE itself, for each other VRF (the VRF's GRE device can only join without source).
-fn joins(plan: &Plan, namespace: &Namespace) -> Vec<JoinInput> {
-    let mut joins = Vec::new();
+/// What the scenario has a router join. An SSM default MDT, too, is joined by the PE itself, for each other VRF (the VRF's
+/// GRE device can only join without source).
+fn joins(scenario: &Scenario, plan: &Plan, namespace: &Namespace) -> Vec<JoinInput> {
+    let own = scenario
+        .joins
+        .iter()
+        .filter(|join| join.at == namespace.name);
+    let mut joins: Vec<JoinInput> = own
+        .map(|join| JoinInput {
+            interface: format!("to-{}", join.toward),
+            group: join.group,
+            source: None,
+        })
+        .collect();
     for (name, mvpn) in plan.mvpns.iter().filter(|(_, mvpn)| mvpn.ssm) {
         if !mvpn.sites.iter().any(|site| site.pe == namespace.name) {
             continue;
@@ -256,7 +267,7 @@ fn joins(plan: &Plan, namespace: &Namespace) -> Vec<JoinInput> {
                 .map(|site| JoinInput {
                     interface: format!("vrf-{name}"),
                     group: mvpn.default_mdt,
-                    source: site.mdt_source,
+                    source: Some(site.mdt_source),
                 }),
         );
     }

@@ -361,6 +361,7 @@ impl Daemons {
                         group,
                         source,
                     } = join;
+                    let source = source.map_or("*".to_owned(), |source| source.to_string());
                     let attempted = format!("join ({source}, {group}) on {interface}");
                     return Err(namespace.error(attempted, error));
                 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{InterfaceInput, InterfaceKind, RouterInput, whole_seconds};
+use super::{InterfaceInput, InterfaceKind, RouterInput, join_line, whole_seconds};
 use crate::plan::{Daemon, DaemonProgram};
 
 /// zebra, ospfd (with a router id), FRR's pimd.
@@ -132,7 +132,7 @@ fn pim_interface(text: &mut String, input: &RouterInput, interface: &InterfaceIn
         line!(text, " ip igmp query-interval {query}");
     }
     for join in input.joins.iter().filter(|j| j.interface == interface.name) {
-        line!(text, " ip igmp join {} {}", join.group, join.source);
+        line!(text, " {}", join_line(join.group, join.source));
     }
     line!(text, "!");
 }

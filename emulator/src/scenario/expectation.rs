@@ -4,12 +4,12 @@
 //! false-alarm probability). Where `sender` and `receiver` are optional, leaving them out means every pair of the task,
 //! each on its own.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ExpectedAlarm, Probability, Span};
+use super::{Bitrate, ExpectedAlarm, Probability, Span};
 
 /// What must hold after the run.
 ///
@@ -276,6 +276,67 @@ pub enum Expectation {
         /// The alarms.
         alarms: Vec<ExpectedAlarm>,
     },
+    /// Statistical: every interval of a one-way measurement's last estimate holds the loss that the taps saw of exactly
+    /// the probes that it counted.
+    Oneway {
+        /// The measurement.
+        oneway: String,
+        /// At least so many probes were counted.
+        at_least: u64,
+        /// Only these ways; left out: all.
+        #[serde(default)]
+        ways: Vec<String>,
+        /// Bounded: no estimate is off the taps' loss by a greater share of it.
+        #[serde(default)]
+        relative_error_at_most: Option<Probability>,
+        /// Injected loss by way; the interval holds it too.
+        #[serde(default)]
+        injected: BTreeMap<String, Probability>,
+    },
+    /// A one-way measurement has no estimate, and says why.
+    OnewayAbsent {
+        /// The measurement.
+        oneway: String,
+        /// Words that the reason must contain.
+        because: String,
+    },
+    /// A one-way measurement has an estimate, and says what it suffers from, or what was left out of it.
+    OnewayDoubt {
+        /// The measurement.
+        oneway: String,
+        /// Words that one of its doubts or reasons must contain.
+        because: String,
+    },
+    /// Bias: an estimate of a way lies above the taps' loss by a share in this range.
+    OnewayBias {
+        /// The measurement.
+        oneway: String,
+        /// The way.
+        way: String,
+        /// Estimate less truth, at least.
+        at_least: Probability,
+        /// Estimate less truth, at most.
+        at_most: Probability,
+    },
+    /// Bounded and statistical: with the tunnels' one-way losses known, the estimate of each pair's path loss; its
+    /// interval holds the truth, and it is nearer to it than the half round trip rule's.
+    PathLossInferred {
+        /// Task name.
+        task: String,
+        /// Absolute error of the inferred loss rate.
+        within: Probability,
+        /// So far off, at least, the half round trip rule is for the worst pair.
+        half_off_at_least: Probability,
+    },
+    /// A bulk transfer's bytes came at such a rate while it went on.
+    Transferred {
+        /// The transfer.
+        transfer: String,
+        /// Lower bound.
+        at_least: Bitrate,
+        /// Upper bound.
+        at_most: Bitrate,
+    },
     /// One PE's VRF has another PE as a PIM neighbour over the MDT at the end, or has not: rogues and silent PEs.
     MdtNeighbor {
         /// MVPN.
@@ -362,9 +423,26 @@ impl Expectation {
             Self::History { .. } => "history",
             Self::Appearance { .. } => "appearance",
             Self::Alarms { .. } => "alarms",
+            Self::Oneway { .. } => "oneway",
+            Self::OnewayAbsent { .. } => "oneway-absent",
+            Self::OnewayDoubt { .. } => "oneway-doubt",
+            Self::OnewayBias { .. } => "oneway-bias",
+            Self::PathLossInferred { .. } => "path-loss-inferred",
+            Self::Transferred { .. } => "transferred",
             Self::MdtNeighbor { .. } => "mdt-neighbor",
             Self::MdtPackets { .. } => "mdt-packets",
             Self::DataMdt { .. } => "data-mdt",
+        }
+    }
+
+    /// The one-way measurement it speaks of, if any.
+    pub fn oneway(&self) -> Option<&str> {
+        match self {
+            Self::Oneway { oneway, .. }
+            | Self::OnewayAbsent { oneway, .. }
+            | Self::OnewayDoubt { oneway, .. }
+            | Self::OnewayBias { oneway, .. } => Some(oneway),
+            _ => None,
         }
     }
 
@@ -379,6 +457,7 @@ impl Expectation {
             | Self::PathBias { task, .. }
             | Self::LossRate { task, .. }
             | Self::PathLoss { task, .. }
+            | Self::PathLossInferred { task, .. }
             | Self::Delay { task, .. }
             | Self::LossBetween { task, .. }
             | Self::Outage { task, .. }
@@ -400,6 +479,11 @@ impl Expectation {
             | Self::History { .. }
             | Self::Appearance { .. }
             | Self::Alarms { .. }
+            | Self::Oneway { .. }
+            | Self::OnewayAbsent { .. }
+            | Self::OnewayDoubt { .. }
+            | Self::OnewayBias { .. }
+            | Self::Transferred { .. }
             | Self::MdtNeighbor { .. }
             | Self::MdtPackets { .. }
             | Self::DataMdt { .. } => None,

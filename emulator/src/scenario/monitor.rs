@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Alarms, ExpectedMvpn, Rate, Span};
+use super::{Alarms, ExpectedMvpn, Oneway, Rate, Span};
 
 /// What the monitor is told: everything here goes to `vmscope` by its public interfaces only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,9 @@ pub struct Monitor {
     pub expected: Vec<ExpectedMvpn>,
     /// When what is not so is raised and cleared.
     pub alarms: Alarms,
+    /// Measurements of one-way loss.
+    #[serde(rename = "oneway", skip_serializing_if = "Vec::is_empty")]
+    pub oneways: Vec<Oneway>,
 }
 
 /// A probing task: N senders, M receivers, one group.

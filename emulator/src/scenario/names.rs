@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Expectation, Link, Mvpn, Role, Scenario, Span, Task, Tunnel};
+use super::{Action, Expectation, Link, Mvpn, Oneway, Role, Scenario, Span, Task, Tunnel};
 
 impl Link {
     /// The two nodes; None when the text is not of the form `"A-B"`.
@@ -69,6 +69,18 @@ impl Scenario {
         self.tunnels.iter().flat_map(Tunnel::expanded).collect()
     }
 
+    /// The tunnels of the monitor under test, likewise.
+    pub fn own_tunnel_names(&self) -> Vec<String> {
+        let own = |tunnel: &&Tunnel| self.host_of(tunnel) == self.monitor_node();
+        let own = self.tunnels.iter().filter(own);
+        own.flat_map(Tunnel::expanded).collect()
+    }
+
+    /// The monitor host where a tunnel ends.
+    pub fn host_of<'s>(&'s self, tunnel: &'s Tunnel) -> Option<&'s str> {
+        tunnel.host.as_deref().or_else(|| self.monitor_node())
+    }
+
     /// The declaration behind an expanded name.
     pub fn tunnel(&self, expanded: &str) -> Option<&Tunnel> {
         self.tunnels
@@ -102,9 +114,10 @@ impl Scenario {
             .collect()
     }
 
-    /// Expanded names that a list of names and `prefix*` patterns means; an empty list means all.
+    /// Expanded names that a list of names and `prefix*` patterns means, of the monitor under test; an empty list means
+    /// all of its tunnels.
     pub fn expand_tunnels(&self, patterns: &[String]) -> Vec<String> {
-        let mut names = self.tunnel_names();
+        let mut names = self.own_tunnel_names();
         if !patterns.is_empty() {
             names.retain(|name| patterns.iter().any(|pattern| matches(pattern, name)));
         }
@@ -124,6 +137,29 @@ impl Scenario {
             .unwrap_or_else(|| self.duration.saturating_sub(settled))
     }
 
+    /// The one-way measurement of that name.
+    pub fn oneway(&self, name: &str) -> Option<&Oneway> {
+        self.monitor
+            .oneways
+            .iter()
+            .find(|oneway| oneway.name == name)
+    }
+
+    /// When a one-way measurement is stopped: as the file says, else so long before the end that the fate of its last
+    /// probe is known, also to peers and agents that are asked for it every few seconds.
+    pub fn oneway_stop(&self, oneway: &Oneway) -> Span {
+        let settled = oneway.loss_timeout.saturating_add(Span::seconds(5));
+        oneway
+            .stop
+            .unwrap_or_else(|| self.duration.saturating_sub(settled))
+    }
+
+    /// The peer at whose host a tunnel ends; None: the monitor under test, or no such tunnel.
+    pub fn peer_of_tunnel(&self, expanded: &str) -> Option<&str> {
+        let host = self.host_of(self.tunnel(expanded)?)?;
+        self.peers().find(|peer| *peer == host)
+    }
+
     /// When a source or receiver with this `stop` ends.
     pub fn until(&self, stop: Option<Span>) -> Span {
         stop.unwrap_or(self.duration)
@@ -137,12 +173,22 @@ impl Scenario {
         }
     }
 
-    /// The node with the monitor's role.
+    /// The node of the monitor under test: the first by name.
     pub fn monitor_node(&self) -> Option<&str> {
-        self.nodes
-            .iter()
-            .find(|(_, node)| node.role == Role::Monitor)
+        self.monitor_hosts().next()
+    }
+
+    /// All monitor hosts by name: the monitor under test, then its peers.
+    pub fn monitor_hosts(&self) -> impl Iterator<Item = &str> {
+        let hosts = self.nodes.iter();
+        hosts
+            .filter(|(_, node)| node.role == Role::Monitor)
             .map(|(name, _)| name.as_str())
+    }
+
+    /// The hosts of the monitor's peers.
+    pub fn peers(&self) -> impl Iterator<Item = &str> {
+        self.monitor_hosts().skip(1)
     }
 
     /// Role of a node.

@@ -137,6 +137,26 @@ pub enum Action {
         /// A PE of it.
         pe: String,
     },
+    /// An agent killed with SIGKILL.
+    AgentKill {
+        /// Its name.
+        agent: String,
+    },
+    /// An agent started again; what it counted itself begins at nothing.
+    AgentRestart {
+        /// Its name.
+        agent: String,
+    },
+    /// The `vmscope` of a peer killed with SIGKILL.
+    PeerKill {
+        /// Its host.
+        host: String,
+    },
+    /// The `vmscope` of a peer started again with its configuration file.
+    PeerRestart {
+        /// Its host.
+        host: String,
+    },
 }
 
 impl Action {
@@ -163,6 +183,10 @@ impl Action {
             Self::RogueLeave { .. } => "rogue-leave",
             Self::PeSilent { .. } => "pe-silent",
             Self::PeSpeaks { .. } => "pe-speaks",
+            Self::AgentKill { .. } => "agent-kill",
+            Self::AgentRestart { .. } => "agent-restart",
+            Self::PeerKill { .. } => "peer-kill",
+            Self::PeerRestart { .. } => "peer-restart",
         }
     }
 }

@@ -22,7 +22,8 @@ pub enum Role {
     Ce,
     /// A host behind a CE, or on a backbone router for plain multicast.
     Host,
-    /// The monitor's host: `vmscope` runs here; no kernel tunnel device.
+    /// A monitor's host: `vmscope` runs here; no kernel tunnel device. The first by name is the monitor under test, the
+    /// others are its peers.
     Monitor,
 }
 
@@ -163,6 +164,9 @@ pub struct Tunnel {
     pub name: String,
     /// The router, P or PE.
     pub at: String,
+    /// The monitor's host where it ends; left out: the first by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// How many parallel tunnels.
     #[serde(default)]
     pub parallel: Option<u32>,
@@ -184,4 +188,17 @@ fn default_igmp() -> u8 {
 
 fn yes() -> bool {
     true
+}
+
+/// A group that a router joins itself on one of its interfaces, as a host would (`ip igmp join`): it forwards the group
+/// there, whoever listens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The router, P or PE.
+    pub at: String,
+    /// The host at the other end of the link on whose interface it joins.
+    pub toward: String,
+    /// Backbone group.
+    pub group: Ipv4Addr,
 }

@@ -28,6 +28,37 @@ pub struct Source {
     /// Until; left out: the end of the run.
     #[serde(default)]
     pub stop: Option<Span>,
+    /// It sends for `on`, and then is silent for `off`, again and again; left out: it always sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bursts: Option<Bursts>,
+}
+
+/// A source's bursts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bursts {
+    /// So long it sends.
+    pub on: Span,
+    /// So long it is silent.
+    pub off: Span,
+}
+
+/// A bulk transfer by TCP, as fast as the network lets it: traffic that answers to loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// Name, unique among transfers.
+    pub name: String,
+    /// The host that sends.
+    pub from: String,
+    /// The host that receives.
+    pub to: String,
+    /// From, after the start of the run.
+    #[serde(default)]
+    pub start: Span,
+    /// Until; left out: the end of the run.
+    #[serde(default)]
+    pub stop: Option<Span>,
 }
 
 fn default_size() -> u16 {

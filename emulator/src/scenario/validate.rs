@@ -8,6 +8,7 @@ mod expectations;
 mod impairments;
 mod monitor;
 mod mvpns;
+mod oneway;
 mod timeline;
 mod topology;
 mod traffic;
@@ -29,7 +30,10 @@ pub(super) fn problems(scenario: &Scenario, places: &Places<'_>) -> Vec<Problem>
     checker.data_mdts();
     checker.impairments();
     checker.traffic();
+    checker.transfers();
+    checker.agents();
     checker.monitor();
+    checker.oneways();
     checker.timeline();
     checker.expectations();
     checker
@@ -88,6 +92,20 @@ impl<'a> Checker<'a> {
         let names = self.scenario.tunnel_names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.known(path, "tunnel", tunnel, &names)
+    }
+
+    /// A tunnel of the monitor under test, not of a peer.
+    fn own_tunnel(&mut self, path: &str, tunnel: &str) -> bool {
+        if !self.known_tunnel(path, tunnel) {
+            return false;
+        }
+        let own = self.scenario.own_tunnel_names();
+        let is_own = own.iter().any(|name| name == tunnel);
+        if !is_own {
+            let remedy = format!("name one of the monitor under test: {}", own.join(", "));
+            self.wrong(path, format!("`{tunnel}` is a peer's tunnel"), remedy);
+        }
+        is_own
     }
 
     fn known_link(&mut self, path: &str, ends: &str) -> bool {

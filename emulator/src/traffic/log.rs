@@ -11,6 +11,24 @@ pub struct TrafficLog {
     pub sources: Vec<SourceLog>,
     /// Receivers.
     pub receivers: Vec<ReceiverLog>,
+    /// Bulk transfers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<TransferLog>,
+}
+
+/// A bulk transfer after the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferLog {
+    /// Its name.
+    pub name: String,
+    /// Bytes that came.
+    pub bytes: u64,
+    /// The first of them, CLOCK_MONOTONIC; 0 when none came.
+    pub first_ns: u64,
+    /// The last of them.
+    pub last_ns: u64,
+    /// Segments that were sent more than once.
+    pub retransmitted: u32,
 }
 
 /// A source after the run.

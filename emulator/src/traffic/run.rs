@@ -26,6 +26,7 @@ use super::{
     log::Tally,
     payload, socket,
     spec::{ReceiverSpec, SourceSpec, TrafficSpec},
+    transfer::Transfers,
 };
 use crate::truth::clock::monotonic_ns;
 
@@ -60,15 +61,17 @@ pub enum TrafficError {
 pub struct Traffic {
     stop: Arc<EventFd>,
     thread: JoinHandle<Result<TrafficLog, TrafficError>>,
+    transfers: Transfers,
 }
 
 impl Traffic {
     /// Makes all sockets and starts. `open` gives a namespace's file by name; `start_ns` is the run's zero, CLOCK_MONOTONIC.
     pub fn start(
-        spec: TrafficSpec,
+        mut spec: TrafficSpec,
         open: &dyn Fn(&str) -> io::Result<OwnedFd>,
         start_ns: u64,
     ) -> Result<Self, TrafficError> {
+        let transfers = Transfers::start(std::mem::take(&mut spec.transfers), open, start_ns)?;
         let customers = Customers::new(spec, open, start_ns)?;
         let stop = Arc::new(
             EventFd::from_flags(EfdFlags::EFD_CLOEXEC)
@@ -79,7 +82,11 @@ impl Traffic {
             .name("traffic".into())
             .spawn(move || customers.run(&heard))
             .map_err(system("starting the thread", "traffic"))?;
-        Ok(Self { stop, thread })
+        Ok(Self {
+            stop,
+            thread,
+            transfers,
+        })
     }
 
     /// Stops sources, leaves groups, and says what was sent and received.
@@ -87,11 +94,18 @@ impl Traffic {
         self.stop
             .write(1)
             .map_err(system("stopping the thread", "traffic"))?;
-        self.thread.join().map_err(|_| TrafficError::Panicked)?
+        let log = self.thread.join().map_err(|_| TrafficError::Panicked)??;
+        Ok(TrafficLog {
+            transfers: self.transfers.stop()?,
+            ..log
+        })
     }
 }
 
-fn system<E: Into<io::Error>>(attempt: &'static str, name: &str) -> impl FnOnce(E) -> TrafficError {
+pub(super) fn system<E: Into<io::Error>>(
+    attempt: &'static str,
+    name: &str,
+) -> impl FnOnce(E) -> TrafficError {
     move |source| TrafficError::System {
         attempt,
         name: name.to_owned(),
@@ -237,7 +251,7 @@ impl Customers {
             return Ok(());
         }
         source.send(after_start_ns)?;
-        let next_ns = after_start_ns + source.spec.period_ns;
+        let next_ns = source.spec.next_ns(after_start_ns);
         self.push(next_ns, Due::Send(at));
         Ok(())
     }
@@ -284,6 +298,7 @@ impl Customers {
         Ok(TrafficLog {
             sources: self.sources.into_iter().map(Sending::log).collect(),
             receivers: self.receivers.into_iter().map(Receiving::log).collect(),
+            transfers: Vec::new(),
         })
     }
 }

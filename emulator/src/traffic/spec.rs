@@ -1,6 +1,6 @@
 //! From scenario and plan to sockets: where each source and receiver sits, pure.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::{
     plan::{End, Plan},
@@ -16,7 +16,29 @@ pub struct TrafficSpec {
     pub sources: Vec<SourceSpec>,
     /// In the scenario's order.
     pub receivers: Vec<ReceiverSpec>,
+    /// In the scenario's order.
+    pub transfers: Vec<TransferSpec>,
 }
+
+/// A bulk transfer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransferSpec {
+    /// Its name.
+    pub name: String,
+    /// Where its sender lives.
+    pub from_namespace: String,
+    /// Where its receiver lives.
+    pub to_namespace: String,
+    /// Where it listens.
+    pub to: SocketAddrV4,
+    /// From, after the run's start.
+    pub start_ns: u64,
+    /// Until, after the run's start; None: until the traffic is stopped.
+    pub stop_ns: Option<u64>,
+}
+
+/// The first transfer's port; each has its own.
+const TRANSFER_PORT: u16 = 5100;
 
 /// A source's stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +63,23 @@ pub struct SourceSpec {
     pub start_ns: u64,
     /// No packet from here on, after the run's start; None: until the traffic is stopped.
     pub stop_ns: Option<u64>,
+    /// Sends for so long, and is then silent for so long; None: always sends.
+    pub bursts: Option<(u64, u64)>,
+}
+
+impl SourceSpec {
+    /// When it sends next, after the run's start, having sent then: one period later, or when the next burst begins.
+    pub fn next_ns(&self, sent_ns: u64) -> u64 {
+        let next_ns = sent_ns + self.period_ns;
+        let Some((on_ns, off_ns)) = self.bursts else {
+            return next_ns;
+        };
+        let into = (next_ns - self.start_ns) % (on_ns + off_ns);
+        match into < on_ns {
+            true => next_ns,
+            false => next_ns - into + on_ns + off_ns,
+        }
+    }
 }
 
 /// A receiver's membership.
@@ -80,6 +119,7 @@ impl TrafficSpec {
                 period_ns: source.rate.period_ns().max(1),
                 start_ns: source.start.ns,
                 stop_ns: source.stop.map(|span| span.ns),
+                bursts: source.bursts.map(|bursts| (bursts.on.ns, bursts.off.ns)),
             })
         });
         let receivers = scenario.receivers.iter().map(|receiver| {
@@ -100,7 +140,20 @@ impl TrafficSpec {
                 stop_ns: receiver.stop.map(|span| span.ns),
             })
         });
+        let transfers = scenario.transfers.iter().zip(TRANSFER_PORT..);
+        let transfers = transfers.map(|(transfer, port)| {
+            let to = attachment(plan, &transfer.to)?;
+            Ok(TransferSpec {
+                name: transfer.name.clone(),
+                from_namespace: attachment(plan, &transfer.from)?.namespace.clone(),
+                to_namespace: to.namespace.clone(),
+                to: SocketAddrV4::new(to.address.address, port),
+                start_ns: transfer.start.ns,
+                stop_ns: transfer.stop.map(|span| span.ns),
+            })
+        });
         Ok(Self {
+            transfers: transfers.collect::<Result<_, _>>()?,
             sources: sources.collect::<Result<_, _>>()?,
             receivers: receivers.collect::<Result<_, _>>()?,
         })

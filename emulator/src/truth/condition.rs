@@ -168,6 +168,10 @@ impl Conditions {
             | Action::RogueLeave { .. }
             | Action::PeSilent { .. }
             | Action::PeSpeaks { .. }
+            | Action::AgentKill { .. }
+            | Action::AgentRestart { .. }
+            | Action::PeerKill { .. }
+            | Action::PeerRestart { .. }
             | Action::Checkpoint {} => {}
         }
     }

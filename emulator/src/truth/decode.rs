@@ -56,6 +56,11 @@ pub enum What {
         /// Flag bit 0: it only warms the tree up.
         warmup: bool,
     },
+    /// A probe that a peer of the monitor has sent again.
+    Reflection {
+        /// Which.
+        id: ProbeId,
+    },
     /// A packet of the lab's customers.
     Customer(CustomerId),
     /// The monitor's round trip measurement.
@@ -394,9 +399,12 @@ fn probe(port: u16, data: &[u8]) -> Option<What> {
         sender: u32_at(data, 16)?,
         sequence: u32_at(data, 20)?,
     };
-    Some(What::Probe {
-        id,
-        warmup: data[5] & 1 != 0,
+    Some(match data[5] & 2 {
+        0 => What::Probe {
+            id,
+            warmup: data[5] & 1 != 0,
+        },
+        _ => What::Reflection { id },
     })
 }
 

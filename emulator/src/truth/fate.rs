@@ -213,7 +213,7 @@ impl Truth {
     }
 
     /// When a whole copy in the wanted form first left a wire into this node.
-    fn first_into(
+    pub(super) fn first_into(
         &self,
         journey: Journey<'_>,
         node: &str,

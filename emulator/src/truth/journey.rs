@@ -33,16 +33,19 @@ pub struct Hop {
 #[derive(Debug, Clone)]
 pub struct Journeys {
     probes: Vec<(ProbeId, u32)>,
+    reflections: Vec<(ProbeId, u32)>,
     customers: Vec<(CustomerId, u32)>,
 }
 
 impl Journeys {
     /// Sorts all crossings by packet; within a packet they stay in order of entering.
     pub fn of(crossings: &Crossings) -> Self {
-        let (mut probes, mut customers) = (Vec::new(), Vec::new());
+        let (mut probes, mut reflections) = (Vec::new(), Vec::new());
+        let mut customers = Vec::new();
         for (index, crossing) in (0u32..).zip(&crossings.all) {
             match crossing.decoded.what {
                 What::Probe { id, .. } => probes.push((id, index)),
+                What::Reflection { id } => reflections.push((id, index)),
                 What::Customer(id) => customers.push((id, index)),
                 What::Echo { .. }
                 | What::Icmp { .. }
@@ -54,18 +57,23 @@ impl Journeys {
             }
         }
         probes.sort_unstable();
+        reflections.sort_unstable();
         customers.sort_unstable();
-        Self { probes, customers }
+        Self {
+            probes,
+            reflections,
+            customers,
+        }
     }
 
     /// All crossings of a probe.
     pub fn probe<'a>(&'a self, crossings: &'a Crossings, id: ProbeId) -> Journey<'a> {
-        let from = self.probes.partition_point(|(other, _)| *other < id);
-        let length = self.probes[from..].partition_point(|(other, _)| *other == id);
-        Journey {
-            crossings: &crossings.all,
-            indices: &self.probes[from..from + length],
-        }
+        Journey::of(&self.probes, crossings, id)
+    }
+
+    /// All crossings of what a peer sent again of a probe.
+    pub fn reflection<'a>(&'a self, crossings: &'a Crossings, id: ProbeId) -> Journey<'a> {
+        Journey::of(&self.reflections, crossings, id)
     }
 
     /// Every probe of a task's sender, in order of session and sequence number.
@@ -114,6 +122,15 @@ pub struct Journey<'a> {
 }
 
 impl<'a> Journey<'a> {
+    fn of(sorted: &'a [(ProbeId, u32)], crossings: &'a Crossings, id: ProbeId) -> Self {
+        let from = sorted.partition_point(|(other, _)| *other < id);
+        let length = sorted[from..].partition_point(|(other, _)| *other == id);
+        Self {
+            crossings: &crossings.all,
+            indices: &sorted[from..from + length],
+        }
+    }
+
     /// All of them.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = &'a Crossing> {
         self.indices

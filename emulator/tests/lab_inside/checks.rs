@@ -11,10 +11,10 @@ use mvpnlab_emulator::{
 };
 use serde_json::Value;
 
-use super::probe::arrivals;
+use super::{agents, probe::arrivals};
 
 /// In the order in which they run.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "netem_is_what_tc_reads",
     "a_replaced_impairment_leaves_nothing_behind",
     "loss_has_one_direction",
@@ -23,6 +23,7 @@ pub const NAMES: [&str; 8] = [
     "a_tunnel_comes_and_goes",
     "a_crash_loses_the_trees_and_a_restart_brings_them_back",
     "a_process_ends_when_asked_or_is_killed",
+    "agents_answer_and_export",
 ];
 
 type Checked = Result<(), String>;
@@ -77,6 +78,7 @@ async fn check(name: &str, lab: &mut Lab, log: &mut dyn FnMut(&str)) -> Checked 
         "a_tunnel_comes_and_goes" => tunnel(lab, log).await,
         "a_crash_loses_the_trees_and_a_restart_brings_them_back" => crash(lab, log).await,
         "a_process_ends_when_asked_or_is_killed" => process(lab).await,
+        "agents_answer_and_export" => agents::answer_and_export(lab),
         other => Err(format!("no check is called {other}")),
     }
 }

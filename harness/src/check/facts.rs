@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use mvpnlab_emulator::mdt::MdtLog;
 use mvpnlab_emulator::plan::Plan;
-use mvpnlab_emulator::scenario::{Action, Expectation, LossCause, Scenario, Span};
+use mvpnlab_emulator::scenario::{Action, Expectation, Leaf, LossCause, Scenario, Span};
 use mvpnlab_emulator::traffic::TrafficLog;
 use mvpnlab_emulator::truth::{
-    self, Counters, CustomerArrival, CustomerSide, Fate, Files, MdtArrival, MonitorFrame,
-    Observation, ProbeTruth, Timeline, Truth, Utterance,
+    self, Branch, Counters, CustomerArrival, CustomerSide, Fate, Files, MdtArrival, MonitorFrame,
+    Observation, ProbeTruth, Spread, Timeline, Truth, Utterance,
 };
 
 use crate::claims::history::History;
-use crate::claims::{Claims, ProbeClaim, ProbeKey, TaskRun};
+use crate::claims::{Claims, OnewayRun, ProbeClaim, ProbeKey, TaskRun};
 
 /// How far a time may lie from where a clock reading puts it: captures, taps and timeline read their clocks apart.
 pub const CLOCK_SLACK_NS: u64 = 1_000_000;
@@ -81,6 +81,8 @@ pub struct Facts<'a> {
     pub timeline: &'a Timeline,
     /// Every expected copy of every probe.
     pub copies: BTreeMap<ProbeKey, Copy>,
+    /// How far each counted probe of every run of one-way measurements came, by session and run.
+    pub spreads: BTreeMap<(u32, u32), Vec<Spread>>,
     /// Every frame on the monitor's link.
     pub monitor_frames: Vec<MonitorFrame>,
     /// What was seen where customers are.
@@ -144,6 +146,7 @@ impl<'a> Facts<'a> {
             claims,
             timeline: &observation.timeline,
             copies: copies(truth, &observation.scenario, &observation.plan, claims),
+            spreads: spreads(truth, &observation.scenario, &observation.plan, claims),
             monitor_frames: truth.monitor_frames(),
             customer_side: truth.customer_side(),
             customer_arrivals: observation
@@ -300,6 +303,10 @@ impl<'a> Facts<'a> {
                 | Action::RogueLeave { .. }
                 | Action::PeSilent { .. }
                 | Action::PeSpeaks { .. }
+                | Action::AgentKill { .. }
+                | Action::AgentRestart { .. }
+                | Action::PeerKill { .. }
+                | Action::PeerRestart { .. }
                 | Action::Checkpoint {} => false,
             };
             if !touches {
@@ -337,6 +344,43 @@ fn mdt_arrivals(truth: &Truth, observation: &Observation<'_>) -> BTreeMap<u32, V
         .filter(|source| is_asked_for(&source.name))
         .map(|source| (source.flow, truth.mdt_arrivals(source.flow)))
         .collect()
+}
+
+/// The truth about every run of a one-way measurement: its ways in the scenario's order. Warm-up is left out.
+fn spreads(
+    truth: &Truth,
+    scenario: &Scenario,
+    plan: &Plan,
+    claims: &Claims,
+) -> BTreeMap<(u32, u32), Vec<Spread>> {
+    let of_run = |run: &OnewayRun| {
+        let oneway = scenario.oneway(&run.name)?;
+        let downs = oneway
+            .down
+            .iter()
+            .map(|name| plan.tunnel(name).map(Branch::Tunnel));
+        let leaves = oneway
+            .leaves
+            .iter()
+            .map(|leaf| branch(scenario, plan, leaf));
+        let branches: Vec<Branch<'_>> = downs.chain(leaves).collect::<Option<_>>()?;
+        let mut probes = truth.spread(run.run, plan.tunnel(&oneway.up)?, &branches);
+        probes.retain(|probe| probe.id.session == run.session && !probe.warmup);
+        Some(((run.session, run.run), probes))
+    };
+    claims.oneways.iter().filter_map(of_run).collect()
+}
+
+fn branch<'a>(scenario: &'a Scenario, plan: &'a Plan, leaf: &'a Leaf) -> Option<Branch<'a>> {
+    if let Some(tunnel) = &leaf.collector {
+        return plan.tunnel(tunnel).map(Branch::Tunnel);
+    }
+    if let Some(tunnel) = &leaf.reflector {
+        return plan.tunnel(tunnel).map(Branch::Reflected);
+    }
+    let name = leaf.agent.as_ref()?;
+    let agent = scenario.agents.iter().find(|agent| agent.name == *name)?;
+    Some(Branch::Router(&agent.at))
 }
 
 /// The truth about every pair of every run of a task.

@@ -130,6 +130,10 @@ fn impairment(action: &Action) -> Option<&Impairment> {
         | Action::RogueLeave { .. }
         | Action::PeSilent { .. }
         | Action::PeSpeaks { .. }
+        | Action::AgentKill { .. }
+        | Action::AgentRestart { .. }
+        | Action::PeerKill { .. }
+        | Action::PeerRestart { .. }
         | Action::Checkpoint {} => None,
     }
 }

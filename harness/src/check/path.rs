@@ -15,7 +15,7 @@ use crate::report::format::{duration, percent};
 /// The monitor's loss intervals are of this confidence.
 const LOSS_CONFIDENCE: f64 = 0.95;
 /// False-alarm probability of judging their coverage.
-const COVERAGE_ALPHA: f64 = 1e-6;
+pub(super) const COVERAGE_ALPHA: f64 = 1e-6;
 
 /// The interval rows of a pair, over all runs of its task.
 pub fn rows<'a>(facts: &'a Facts, task: &str, pair: &Pair) -> Vec<&'a IntervalClaim> {
@@ -237,7 +237,7 @@ pub fn path_interval(facts: &Facts, task: &str, tolerance: Option<Span>) -> Find
     judge.finish()
 }
 
-fn is_in(both: &Both, row: &IntervalClaim) -> bool {
+pub(super) fn is_in(both: &Both, row: &IntervalClaim) -> bool {
     both.claim
         .is_some_and(|claim| claim.interval == Some(row.interval))
         && (both.key.session, both.key.task) == (row.session, row.task)
@@ -245,15 +245,15 @@ fn is_in(both: &Both, row: &IntervalClaim) -> bool {
 
 /// How often intervals of loss hold the truth.
 #[derive(Debug, Default)]
-struct Coverage {
-    rows: u64,
-    outside: u64,
+pub(super) struct Coverage {
+    pub(super) rows: u64,
+    pub(super) outside: u64,
     /// Rows that share a tunnel and an interval share its ping losses: only so many are independent.
     groups: BTreeSet<(u32, u32, u64, u32)>,
 }
 
 impl Coverage {
-    fn handle(&mut self, row: &IntervalClaim, holds: bool) {
+    pub(super) fn handle(&mut self, row: &IntervalClaim, holds: bool) {
         self.rows += 1;
         self.outside += u64::from(!holds);
         self.groups
@@ -261,7 +261,7 @@ impl Coverage {
     }
 
     /// One-sided: too few misses are no fault.
-    fn p_value(&self) -> Option<f64> {
+    pub(super) fn p_value(&self) -> Option<f64> {
         let independent = self.groups.len() as u64;
         if self.rows == 0 {
             return None;

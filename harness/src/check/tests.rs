@@ -3,6 +3,7 @@
 mod figures;
 mod lab;
 mod mdts;
+mod oneway;
 mod passive;
 mod probes;
 mod world;

@@ -4,7 +4,9 @@ use std::fs;
 
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::{Claims, ClaimsError, IntervalClaim, ProbeClaim, ProbeKey, StreamClaim, TaskRun};
+use super::{
+    Claims, ClaimsError, IntervalClaim, ProbeClaim, ProbeKey, StreamClaim, TaskRun, oneway,
+};
 
 /// Reads all tables that the checks need. `log` is SQLite's write-ahead log, which a monitor that was killed leaves.
 pub(super) fn read(bytes: &[u8], log: &[u8]) -> Result<Claims, ClaimsError> {
@@ -24,6 +26,7 @@ pub(super) fn read(bytes: &[u8], log: &[u8]) -> Result<Claims, ClaimsError> {
             .into_iter()
             .collect(),
         intervals: rows(&database, "interval results", INTERVALS, interval)?,
+        oneways: oneway::read(&database)?,
         streams: rows(&database, "passive results", STREAMS, stream)?,
         own_drops: rows(&database, "sessions", DROPS, |row| unsigned(row, 0))?
             .into_iter()
@@ -38,7 +41,8 @@ const PROBES: &str = "SELECT session, task, sender, seq, receiver,
   sent_ns, received_ns, fate, duplicates, reordered, warmup, interval FROM probe_log";
 const INTERVALS: &str = "SELECT session, task, interval, sender, receiver, start_ns, end_ns,
   sent, received, lost, duplicates, reordered, delay_mean_ns,
-  path_delay_half_ns, path_delay_low_ns, path_delay_high_ns, path_loss_half, path_loss_low, path_loss_high
+  path_delay_half_ns, path_delay_low_ns, path_delay_high_ns, path_loss_half, path_loss_low, path_loss_high,
+  path_loss_inferred, path_loss_inferred_low, path_loss_inferred_high
   FROM interval_result ORDER BY session, task, row";
 const STREAMS: &str =
     "SELECT tunnel, source, group_address, packets, rtp_lost FROM passive_result AS new
@@ -48,7 +52,7 @@ const STREAMS: &str =
   ORDER BY tunnel, source, group_address, source_port";
 const DROPS: &str = "SELECT capture_drops + record_drops FROM session";
 
-fn rows<T>(
+pub(super) fn rows<T>(
     database: &Connection,
     what: &'static str,
     query: &str,
@@ -60,7 +64,7 @@ fn rows<T>(
 }
 
 /// SQLite's integers are signed; the layout's are not.
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
@@ -129,6 +133,9 @@ fn interval(row: &Row<'_>) -> rusqlite::Result<IntervalClaim> {
         path_loss_half: row.get(16)?,
         path_loss_low: row.get(17)?,
         path_loss_high: row.get(18)?,
+        path_loss_inferred: row.get(19)?,
+        path_loss_inferred_low: row.get(20)?,
+        path_loss_inferred_high: row.get(21)?,
     })
 }
 

@@ -24,6 +24,10 @@ pub enum Step {
     StartTask(String),
     /// A task that is still running stops.
     StopTask(String),
+    /// A one-way measurement starts.
+    StartOneway(String),
+    /// It stops, unless it has by itself.
+    StopOneway(String),
 }
 
 /// The agenda of a scenario: by time; at one time, the timeline's own actions first, in the file's order.
@@ -52,11 +56,25 @@ pub fn of(scenario: &Scenario) -> Vec<Item> {
         step: Step::StopTask(task.name.clone()),
     });
 
+    let oneways = scenario.monitor.oneways.iter().flat_map(|oneway| {
+        let name = oneway.name.clone();
+        let (start, stop) = (oneway.start, scenario.oneway_stop(oneway));
+        let steps = [
+            (start, Step::StartOneway(name.clone())),
+            (stop, Step::StopOneway(name)),
+        ];
+        steps.map(|(due, step)| Item {
+            due_ns: due.ns,
+            step,
+        })
+    });
+
     let mut items: Vec<Item> = timeline
         .chain(passives)
         .chain(watches)
         .chain(starts)
         .chain(stops)
+        .chain(oneways)
         .collect();
     items.sort_by_key(|item| item.due_ns);
     items

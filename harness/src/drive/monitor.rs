@@ -11,12 +11,14 @@ use mvpnlab_emulator::plan::MonitorPlan;
 use mvpnlab_emulator::scenario;
 use mvpnlab_emulator::truth::file;
 use serde::Serialize;
-use vmscope_core::control::{Answer, MvpnQuestion, Named, Operation, Page, PairsQuestion};
+use vmscope_core::control::{
+    Answer, MvpnQuestion, Named, OnewayState, Operation, Page, PairsQuestion,
+};
 use vmscope_core::name::Name;
 
 use super::hearing::{self, Hearing};
 use super::orders::{self, MonitorPaths};
-use super::{DriveError, Orders, impossible};
+use super::{DriveError, Orders, impossible, oneway};
 use crate::monitor_client::{ClientError, MonitorClient, Transcript};
 
 const FOLDER: &str = "/run/monitor";
@@ -222,6 +224,32 @@ impl<'a> MonitorUnderTest<'a> {
         Ok(())
     }
 
+    /// Starts a one-way measurement.
+    pub async fn start_oneway(&mut self, name: &str) -> Result<(), DriveError> {
+        let (scenario, plan) = (self.orders.scenario, self.orders.plan);
+        let operation = oneway::start(scenario, plan, self.oneway(name)?)?;
+        self.ask(operation).await.map(drop)
+    }
+
+    /// Stops it, if it has not come to its end by itself, and the monitor is alive.
+    pub async fn stop_oneway_if_alive(&mut self, name: &str) -> Result<(), DriveError> {
+        if self.client.is_none() {
+            return Ok(());
+        }
+        let named = oneway::by_name(self.oneway(name)?)?;
+        match self.ask(Operation::OnewayShow(named.clone())).await? {
+            Answer::Oneway(status) if status.state == OnewayState::Probing => {
+                self.ask(Operation::OnewayStop(named)).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn oneway(&self, name: &str) -> Result<&'a scenario::Oneway, DriveError> {
+        let found = self.orders.scenario.oneway(name);
+        found.ok_or_else(|| impossible(format!("find measurement {name}"), "there is none"))
+    }
+
     /// What it knows of a watched MVPN.
     pub async fn show_mvpn(&mut self, name: &str) -> Result<Answer, DriveError> {
         let question = MvpnQuestion {
@@ -331,7 +359,17 @@ impl<'a> MonitorUnderTest<'a> {
                 .await?;
             put_answer(files, &format!("monitor/pairs-{task}.json"), &answer);
         }
-        for passive in &self.orders.scenario.monitor.passives {
+        let scenario = self.orders.scenario;
+        for oneway in &scenario.monitor.oneways {
+            let named = oneway::by_name(oneway)?;
+            let answer = self.ask(Operation::OnewayShow(named)).await?;
+            put_answer(
+                files,
+                &format!("monitor/oneway-{}.json", oneway.name),
+                &answer,
+            );
+        }
+        for passive in &scenario.monitor.passives {
             let answer = self
                 .ask(Operation::PassiveStats(named(&passive.mvpn)?))
                 .await?;

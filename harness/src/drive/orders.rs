@@ -33,22 +33,22 @@ pub struct MonitorPaths {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot put {what} into words for the monitor: {found}")]
 pub struct OrderError {
-    what: String,
-    found: String,
+    pub(super) what: String,
+    pub(super) found: String,
 }
 
-fn named(what: &str, text: &str) -> Result<Name, OrderError> {
+pub(super) fn named(what: &str, text: &str) -> Result<Name, OrderError> {
     Name::new(text).map_err(|e| OrderError {
         what: format!("{what} {text:?}"),
         found: e.to_string(),
     })
 }
 
-fn names(what: &str, texts: &[String]) -> Result<Vec<Name>, OrderError> {
+pub(super) fn names(what: &str, texts: &[String]) -> Result<Vec<Name>, OrderError> {
     texts.iter().map(|t| named(what, t)).collect()
 }
 
-fn span(s: scenario::Span) -> Span {
+pub(super) fn span(s: scenario::Span) -> Span {
     Span::from_ns(s.ns)
 }
 
@@ -61,8 +61,7 @@ pub fn configuration(
     paths: &MonitorPaths,
 ) -> Result<Config, OrderError> {
     let tunnels = plan
-        .tunnels
-        .iter()
+        .own_tunnels()
         .filter(|t| t.present)
         .map(|t| tunnel(scenario, t));
     Ok(Config {
@@ -71,6 +70,7 @@ pub fn configuration(
         database: Some(paths.database.clone()),
         tunnels: tunnels.collect::<Result<_, _>>()?,
         alarms: alarms(&scenario.monitor.alarms),
+        peer: super::oneway::peers(plan)?,
         ..Config::default()
     })
 }
@@ -279,7 +279,7 @@ fn prefix(text: &str) -> Result<Prefix, OrderError> {
     })
 }
 
-fn is_ssm(group: std::net::Ipv4Addr) -> bool {
+pub(super) fn is_ssm(group: std::net::Ipv4Addr) -> bool {
     group.octets()[0] == 232
 }
 
@@ -305,7 +305,7 @@ fn probes(task: &scenario::Task) -> ProbeSpec {
     }
 }
 
-fn rate(rate: scenario::Rate) -> Rate {
+pub(super) fn rate(rate: scenario::Rate) -> Rate {
     // Both sides keep thousandths of a packet per second; the text form carries them exactly.
     format!("{:.3}pps", rate.0)
         .parse()

@@ -58,7 +58,8 @@ pub fn draw(case: &Case, topology: &Topology, tree: Option<&Tree>) -> String {
         }
     }
     for tunnel in &topology.tunnels {
-        if let Some(monitor) = topology.nodes.iter().find(|node| node.role == "monitor") {
+        if let Some(monitor) = topology.host_of(tunnel) {
+            let monitor = &topology.nodes[monitor];
             let label: Vec<&str> = [tunnel.name.as_str(), tunnel.impairment.as_str()]
                 .into_iter()
                 .filter(|part| !part.is_empty())

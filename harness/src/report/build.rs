@@ -118,6 +118,10 @@ fn action_words(action: &Action) -> String {
         Action::RogueLeave { mvpn, pe } => format!("the rogue {pe} leaves {mvpn}"),
         Action::PeSilent { mvpn, pe } => format!("{pe} falls silent in {mvpn}"),
         Action::PeSpeaks { mvpn, pe } => format!("{pe} speaks again in {mvpn}"),
+        Action::AgentKill { agent } => format!("agent {agent} killed"),
+        Action::AgentRestart { agent } => format!("agent {agent} restarted"),
+        Action::PeerKill { host } => format!("the peer at {host} killed"),
+        Action::PeerRestart { host } => format!("the peer at {host} restarted"),
     }
 }
 

@@ -257,6 +257,7 @@ fn topology(tunnels: &[(&str, &str, &str)]) -> Topology {
             .map(|(name, at, impairment)| Tunnel {
                 name: (*name).into(),
                 at: (*at).into(),
+                peer: None,
                 impairment: (*impairment).into(),
             })
             .collect(),

@@ -1,9 +1,10 @@
 //! What was going on: the probe streams and customers' flows of an observation, under the scenario's names.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use mvpnlab_emulator::plan::WireKind;
-use mvpnlab_emulator::scenario::{Scenario, Source, Task};
+use mvpnlab_emulator::scenario::{Oneway, Scenario, Source, Task};
 use mvpnlab_emulator::truth::{
     CustomerId, Disagreement, Pair, ProbeTruth, Sent, Truth, crossing::Crossing,
 };
@@ -106,13 +107,25 @@ impl<'a> Scene<'a> {
             Some(name) => self.scenario.task(name),
             None => self.task_of(first, &sender),
         };
+        let oneway = match task {
+            Some(_) => None,
+            None => self.oneway_of(first, &sender),
+        };
         let told = names.get(&(session, number)).cloned();
-        let name = told.or_else(|| task.map(|task| task.name.clone()));
+        let name = told
+            .or_else(|| task.map(|task| task.name.clone()))
+            .or_else(|| oneway.map(|oneway| oneway.name.clone()));
         Some(Stream {
             task: name.unwrap_or_else(|| format!("task{number}")),
             run: 1,
-            receivers: self.receivers(task, &sender),
-            loss_timeout_ns: task.map_or(LOSS_TIMEOUT_NS, |task| task.loss_timeout.ns),
+            receivers: match oneway {
+                Some(oneway) => oneway.down.clone(),
+                None => self.receivers(task, &sender),
+            },
+            loss_timeout_ns: task
+                .map(|task| task.loss_timeout)
+                .or(oneway.map(|oneway| oneway.loss_timeout))
+                .map_or(LOSS_TIMEOUT_NS, |timeout| timeout.ns),
             sender,
             sent,
             number,
@@ -123,18 +136,29 @@ impl<'a> Scene<'a> {
 
     /// The scenario's task whose probes look like this one; the first that fits.
     fn task_of(&self, sent: &Sent, sender: &str) -> Option<&'a Task> {
-        let probe = self.truth.journey(sent.id);
-        let group = probe.iter().next()?.decoded.ip?.destination;
+        let group = self.group_of(sent)?;
         self.scenario.monitor.tasks.iter().find(|task| {
             let senders = self.scenario.task_senders(task);
             self.scenario.task_group(task) == Some(group) && senders.iter().any(|s| s == sender)
         })
     }
 
+    /// The one-way measurement, likewise.
+    fn oneway_of(&self, sent: &Sent, sender: &str) -> Option<&'a Oneway> {
+        let group = self.group_of(sent)?;
+        let mut oneways = self.scenario.monitor.oneways.iter();
+        oneways.find(|oneway| oneway.group == group && oneway.up == sender)
+    }
+
+    fn group_of(&self, sent: &Sent) -> Option<Ipv4Addr> {
+        let probe = self.truth.journey(sent.id);
+        Some(probe.iter().next()?.decoded.ip?.destination)
+    }
+
     fn receivers(&self, task: Option<&Task>, sender: &str) -> Vec<String> {
         let all = match task {
             Some(task) => self.scenario.task_receivers(task),
-            None => self.scenario.tunnel_names(),
+            None => self.scenario.own_tunnel_names(),
         };
         all.into_iter().filter(|name| name != sender).collect()
     }

@@ -15,6 +15,8 @@ pub const PACKAGES: &[&str] = &[
     "iproute2",
     "tcpdump",
     "libpam-modules",
+    "snmpd",
+    "pmacct",
 ];
 
 /// Executables and data taken from [`PACKAGES`], by their usr-merged path. tc, tcpdump, busybox and vtysh are for the
@@ -32,6 +34,8 @@ pub const FILES: &[&str] = &[
     "usr/bin/ip",
     "usr/sbin/tc",
     "usr/bin/tcpdump",
+    "usr/sbin/snmpd",
+    "usr/sbin/pmacctd",
     "usr/lib/x86_64-linux-gnu/tc/normal.dist",
     "usr/lib/x86_64-linux-gnu/tc/pareto.dist",
     "usr/lib/x86_64-linux-gnu/tc/paretonormal.dist",

@@ -18,6 +18,7 @@ impl Checker<'_> {
                 self.pair(&path, task, expectation);
             }
             self.references(&path, expectation);
+            self.expected_oneway(&path, expectation);
             self.ranges(&path, expectation);
         }
     }
@@ -32,6 +33,16 @@ impl Checker<'_> {
                 self.known_source(&at("source"), source);
                 let names: Vec<&str> = scenario.receivers.iter().map(|r| r.name.as_str()).collect();
                 self.known(&at("receiver"), "receiver", receiver, &names);
+            }
+            Expectation::Transferred { transfer, .. } => {
+                let names: Vec<&str> = scenario.transfers.iter().map(|t| t.name.as_str()).collect();
+                self.known(&at("transfer"), "transfer", transfer, &names);
+            }
+            Expectation::PathLossInferred { .. } => {
+                if scenario.monitor.oneways.is_empty() {
+                    let remedy = "add a [[monitor.oneway]] for each tunnel";
+                    self.wrong(&at("check"), "there is nothing to infer it from", remedy);
+                }
             }
             Expectation::PassiveStream { source, tunnel, .. } => {
                 self.known_source(&at("source"), source);
@@ -124,6 +135,10 @@ impl Checker<'_> {
             | Expectation::PathBias { .. }
             | Expectation::LossRate { .. }
             | Expectation::PathLoss { .. }
+            | Expectation::Oneway { .. }
+            | Expectation::OnewayAbsent { .. }
+            | Expectation::OnewayDoubt { .. }
+            | Expectation::OnewayBias { .. }
             | Expectation::Delay { .. }
             | Expectation::LossBetween { .. }
             | Expectation::Outage { .. }
@@ -272,6 +287,12 @@ impl Checker<'_> {
                 at_least, at_most, ..
             }
             | Expectation::Delivered {
+                at_least, at_most, ..
+            } => at_least > at_most,
+            Expectation::OnewayBias {
+                at_least, at_most, ..
+            } => at_least > at_most,
+            Expectation::Transferred {
                 at_least, at_most, ..
             } => at_least > at_most,
             Expectation::ProbeCopies {

@@ -51,7 +51,8 @@ impl Checker<'_> {
         if scenario.monitor_node().is_none()
             && !(monitor.tasks.is_empty()
                 && monitor.passives.is_empty()
-                && monitor.watches.is_empty())
+                && monitor.watches.is_empty()
+                && monitor.oneways.is_empty())
         {
             let remedy = "add a node with the role \"monitor\" and link it to a router";
             self.wrong(
@@ -115,7 +116,7 @@ impl Checker<'_> {
 
     /// Each pattern matches something.
     fn tunnel_patterns(&mut self, path: &str, patterns: &[String]) -> bool {
-        let tunnels = self.scenario.tunnel_names();
+        let tunnels = self.scenario.own_tunnel_names();
         let mut fine = true;
         for (index, pattern) in patterns.iter().enumerate() {
             if tunnels.iter().any(|name| names::matches(pattern, name)) {
@@ -129,7 +130,7 @@ impl Checker<'_> {
                     self.wrong(&at, format!("no tunnel begins with `{prefix}`"), remedy);
                 }
                 None => {
-                    self.known_tunnel(&at, pattern);
+                    self.own_tunnel(&at, pattern);
                 }
             }
         }

@@ -63,8 +63,17 @@ impl Checker<'_> {
                     self.wrong(&at("by"), "a step of no time", "as in `by = \"1h\"`");
                 }
             }
+            Action::AgentKill { agent } | Action::AgentRestart { agent } => {
+                let agents = self.scenario.agents.iter();
+                let agents: Vec<&str> = agents.map(|agent| agent.name.as_str()).collect();
+                self.known(&at("agent"), "agent", agent, &agents);
+            }
+            Action::PeerKill { host } | Action::PeerRestart { host } => {
+                let peers: Vec<&str> = self.scenario.peers().collect();
+                self.known(&at("host"), "peer", host, &peers);
+            }
             Action::TunnelAdd { tunnel } | Action::TunnelDrop { tunnel } => {
-                self.known_tunnel(&at("tunnel"), tunnel);
+                self.own_tunnel(&at("tunnel"), tunnel);
             }
             Action::TaskStart { task } | Action::TaskStop { task } => {
                 self.known_task(&at("task"), task);
@@ -156,6 +165,10 @@ impl Checker<'_> {
                 Action::RogueLeave { mvpn, pe } => (("rogue", of(mvpn, pe)), false, false),
                 Action::PeSilent { mvpn, pe } => (("voice", of(mvpn, pe)), false, true),
                 Action::PeSpeaks { mvpn, pe } => (("voice", of(mvpn, pe)), true, true),
+                Action::AgentKill { agent } => (("agent", agent.clone()), false, true),
+                Action::AgentRestart { agent } => (("agent", agent.clone()), true, true),
+                Action::PeerKill { host } => (("peer", host.clone()), false, true),
+                Action::PeerRestart { host } => (("peer", host.clone()), true, true),
                 Action::ImpairLink { .. }
                 | Action::ImpairTunnel { .. }
                 | Action::Checkpoint {}

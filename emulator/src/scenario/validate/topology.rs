@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Checker;
-use crate::scenario::{Link, Role, Span};
+use crate::scenario::{Link, Role, Span, Suite};
 
 impl Checker<'_> {
     pub(super) fn topology(&mut self) {
@@ -12,6 +12,7 @@ impl Checker<'_> {
         self.links();
         self.backbone();
         self.tunnels();
+        self.joins();
     }
 
     /// What the address plan has room for.
@@ -54,7 +55,6 @@ impl Checker<'_> {
 
     fn nodes(&mut self) {
         let scenario = self.scenario;
-        let mut monitors = 0;
         for (name, node) in &scenario.nodes {
             let path = format!("nodes.{name}:");
             self.name(&path, "node", name, 10);
@@ -67,17 +67,7 @@ impl Checker<'_> {
             }
             let links = scenario.neighbors(name).count();
             match node.role {
-                Role::Monitor => {
-                    monitors += 1;
-                    self.one_link(&path, "a monitor", links, "to a router");
-                    if monitors > 1 {
-                        self.wrong(
-                            &path,
-                            "a second monitor",
-                            "keep one; it can have any number of tunnels",
-                        );
-                    }
-                }
+                Role::Monitor => self.one_link(&path, "a monitor", links, "to a router"),
                 Role::Host => self.one_link(
                     &path,
                     "a host",
@@ -321,11 +311,53 @@ impl Checker<'_> {
                     );
                 }
             }
+            self.host_of_tunnel(index);
             self.tunnel_is_built(index);
         }
         if !scenario.tunnels.is_empty() && scenario.monitor_node().is_none() {
             let remedy = "add a node with the role \"monitor\" and link it to a router";
             self.wrong("tunnel.0", "there are tunnels, but no monitor", remedy);
+        }
+    }
+
+    /// A router joins where hosts are: between routers PIM decides.
+    fn joins(&mut self) {
+        for (index, join) in self.scenario.joins.iter().enumerate() {
+            let path = format!("join.{index}");
+            if self.scenario.backbone.routers == Suite::Pimd {
+                let remedy = "use FRR, `routers = \"frr\"`, or a host that joins";
+                self.wrong(&path, "troglobit's pimd joins no group itself", remedy);
+            }
+            self.known_router(&format!("{path}.at"), &join.at);
+            self.backbone_group(&format!("{path}.group"), join.group);
+            let is_host = self.scenario.role(&join.toward) == Some(Role::Host);
+            let mut neighbors = self.scenario.neighbors(&join.at);
+            if !is_host || !neighbors.any(|peer| peer == join.toward) {
+                let what = format!("`{}` has no host `{}`", join.at, join.toward);
+                let remedy = "name a host that is linked to this router";
+                self.wrong(&format!("{path}.toward"), what, remedy);
+            }
+        }
+    }
+
+    /// A tunnel ends at a monitor's host; only those of the monitor under test come and go.
+    fn host_of_tunnel(&mut self, index: usize) {
+        let tunnel = &self.scenario.tunnels[index];
+        let Some(host) = &tunnel.host else { return };
+        let path = format!("tunnel.{index}.host");
+        if self.known_node(&path, host) && self.scenario.role(host) != Some(Role::Monitor) {
+            let what = format!("`{host}` is no monitor");
+            self.wrong(&path, what, "name a node whose role is \"monitor\"");
+        }
+        if !tunnel.present && self.scenario.peers().any(|peer| peer == host) {
+            self.wrong(
+                &format!("tunnel.{index}.present"),
+                format!(
+                    "`{}` is a peer's tunnel, which cannot be added later",
+                    tunnel.name
+                ),
+                "remove `present = false`",
+            );
         }
     }
 

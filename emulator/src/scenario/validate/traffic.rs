@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::Checker;
-use crate::scenario::Role;
+use crate::scenario::{Role, Source, Span};
 
 /// The smallest payload holds an RTP header and the lab's own; the largest passes two GRE headers unfragmented.
 const SIZES: std::ops::RangeInclusive<u16> = 32..=1400;
@@ -24,6 +24,7 @@ impl Checker<'_> {
             self.within_run(&path, source.start, source.stop);
             self.size(&path, source.size_bytes);
             self.register_can_return(&path, &source.at);
+            self.bursts(&path, source);
         }
         let receivers = scenario.receivers.iter().enumerate();
         self.unique(
@@ -55,6 +56,41 @@ impl Checker<'_> {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// A transfer goes from one host to another, over the backbone or within a site.
+    pub(super) fn transfers(&mut self) {
+        let scenario = self.scenario;
+        let transfers = scenario.transfers.iter().enumerate();
+        let names = transfers
+            .clone()
+            .map(|(i, t)| (format!("transfer.{i}.name"), t.name.as_str()));
+        self.unique("transfer", names);
+        for (index, transfer) in transfers {
+            let path = format!("transfer.{index}");
+            for (field, node) in [("from", &transfer.from), ("to", &transfer.to)] {
+                let at = format!("{path}.{field}");
+                if self.known_node(&at, node) && scenario.role(node) != Some(Role::Host) {
+                    let what = format!("`{node}` is no host");
+                    self.wrong(&at, what, "name a node whose role is \"host\"");
+                }
+            }
+            if transfer.from == transfer.to {
+                let what = format!("`{}` sends to itself", transfer.from);
+                self.wrong(&format!("{path}.to"), what, "name another host");
+            }
+            self.within_run(&path, transfer.start, transfer.stop);
+        }
+    }
+
+    fn bursts(&mut self, path: &str, source: &Source) {
+        let least = Span::millis(1);
+        if let Some(bursts) = source.bursts
+            && (bursts.on < least || bursts.off < least)
+        {
+            let what = "bursts without length or pause";
+            self.wrong(&format!("{path}.bursts"), what, "at least \"1ms\" each");
         }
     }
 

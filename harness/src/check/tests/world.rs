@@ -11,7 +11,7 @@ pub(super) use mvpnlab_emulator::scenario::{
 pub(super) use mvpnlab_emulator::traffic::TrafficLog;
 pub(super) use mvpnlab_emulator::truth::{
     Counters, CustomerArrival, CustomerId, CustomerSide, Done, MdtArrival, MonitorFrame,
-    MrouteCounters, ProbeId, Snapshot, Timeline, Utterance, What,
+    MrouteCounters, ProbeId, Snapshot, Spread, Timeline, Utterance, What,
 };
 pub(super) use vmscope_core::control::{Overhead, Traffic};
 
@@ -69,6 +69,7 @@ pub struct World {
     pub claims: Claims,
     pub timeline: Timeline,
     pub copies: BTreeMap<ProbeKey, Copy>,
+    pub spreads: BTreeMap<(u32, u32), Vec<Spread>>,
     pub traffic: TrafficLog,
     pub counters: Counters,
     pub frames: Vec<MonitorFrame>,
@@ -97,6 +98,7 @@ impl World {
                 done: Vec::new(),
             },
             copies: BTreeMap::new(),
+            spreads: BTreeMap::new(),
             traffic: traffic(),
             counters: Counters::default(),
             frames: Vec::new(),
@@ -204,6 +206,7 @@ impl World {
             claims: &self.claims,
             timeline: &self.timeline,
             copies: self.copies.clone(),
+            spreads: self.spreads.clone(),
             monitor_frames: self.frames.clone(),
             customer_side: self.side,
             customer_arrivals: self.arrivals.clone(),

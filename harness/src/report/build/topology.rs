@@ -43,6 +43,7 @@ pub fn of(case: &Case) -> Topology {
     let tunnels = case.plan.tunnels.iter().map(|tunnel| Tunnel {
         name: tunnel.name.clone(),
         at: tunnel.at.clone(),
+        peer: tunnel.peer.clone(),
         impairment: scenario
             .tunnel_impairments
             .iter()

@@ -3,31 +3,28 @@
 use maud::{Markup, html};
 
 use super::geometry::{Point, Rect, px};
-use crate::report::Topology;
+use crate::report::{Topology, Tunnel};
 
 /// How far an arc's middle may be from the straight line, as a share of that: the first that runs through fewest boxes.
 const BENDS: [f64; 6] = [0.16, -0.16, 0.3, -0.3, 0.06, -0.06];
 const SAMPLES: usize = 24;
 
-/// One arc a router, monitor to router; parallel tunnels are counted. The boxes are those of the topology's nodes.
+/// One arc a monitor and router; parallel tunnels are counted. The boxes are those of the topology's nodes.
 pub fn arcs(
     topology: &Topology,
     boxes: &[Rect],
     flows: &dyn Fn(&str, &str) -> bool,
 ) -> Vec<Markup> {
-    let place =
-        |wanted: &dyn Fn(&crate::report::Node) -> bool| topology.nodes.iter().position(wanted);
-    let Some(monitor) = place(&|node| node.role == "monitor") else {
-        return Vec::new();
-    };
-    let mut routers: Vec<&str> = Vec::new();
-    for tunnel in &topology.tunnels {
-        if !routers.contains(&tunnel.at.as_str()) {
-            routers.push(&tunnel.at);
+    let between = |tunnel: &Tunnel| Some((topology.host_of(tunnel)?, tunnel.at.clone()));
+    let mut ends: Vec<(usize, String)> = Vec::new();
+    for both in topology.tunnels.iter().filter_map(between) {
+        if !ends.contains(&both) {
+            ends.push(both);
         }
     }
-    let arc = |router: &str| {
-        let end = place(&|node| node.name == router)?;
+    let arc = |both: &(usize, String)| {
+        let (monitor, router) = (both.0, both.1.as_str());
+        let end = topology.nodes.iter().position(|node| node.name == router)?;
         let (from, to) = (boxes[monitor].centre, boxes[end].centre);
         let others: Vec<&Rect> = boxes
             .iter()
@@ -48,7 +45,7 @@ pub fn arcs(
         let names: Vec<&str> = topology
             .tunnels
             .iter()
-            .filter(|tunnel| tunnel.at == router)
+            .filter(|tunnel| between(tunnel).as_ref() == Some(both))
             .map(|tunnel| tunnel.name.as_str())
             .collect();
         let width = match names.iter().any(|name| flows(router, name)) {
@@ -61,7 +58,7 @@ pub fn arcs(
             }
         })
     };
-    routers.into_iter().filter_map(arc).collect()
+    ends.iter().filter_map(arc).collect()
 }
 
 /// The control point of the arc (a quadratic Bézier curve) that runs through fewest of the others' boxes.
