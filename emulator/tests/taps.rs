@@ -137,6 +137,7 @@ fn source(name: &str, flow: u32, group: Ipv4Addr) -> SourceSpec {
         period_ns: PERIOD_NS,
         start_ns: 10 * PERIOD_NS,
         stop_ns: Some((10 + PACKETS) * PERIOD_NS),
+        bursts: None,
     }
 }
 
@@ -168,6 +169,7 @@ fn spec() -> TrafficSpec {
             receiver("wrong source", SSM, Some(Ipv4Addr::new(10, 9, 0, 77))),
             late,
         ],
+        transfers: Vec::new(),
     }
 }
 

@@ -34,6 +34,7 @@ pub fn ring(routers: u16, links: Links) -> Plan {
         mvpns: BTreeMap::new(),
         tunnels: Vec::new(),
         monitor: None,
+        peers: Vec::new(),
         converged: Vec::new(),
     };
     match links {
