@@ -1,8 +1,9 @@
 //! One of the host's processors for one machine in virtual time.
 //!
-//! Such a machine works in one thread at a time: QEMU's main loop and its processor's thread take turns, about a thousand
-//! times a virtual second of traffic. On one processor a turn is a switch; between two it is an interrupt and cold
-//! caches, a tenth of a run's time. So each machine is held to one, and no two to the same while another is free.
+//! Such a machine works in one thread at a time: QEMU's processor's thread, and now and then its main loop, which take
+//! turns; where QEMU does not export what the gate needs, a thousand times a virtual second of traffic. On one processor a
+//! turn is a switch; between two it is an interrupt and cold caches. So each machine is held to one, and no two to the
+//! same while another is free.
 
 use std::io;
 use std::os::unix::process::CommandExt;
