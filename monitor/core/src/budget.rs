@@ -47,7 +47,8 @@ impl BudgetSpec {
             ("probes_per_pe", self.probes_per_pe),
             ("copies", self.copies),
         ];
-        let is_bad = |rate: &Rate| rate.as_millipps() == 0 || rate.as_millipps() % 1_000 != 0;
+        let is_bad =
+            |rate: &Rate| rate.as_millipps() == 0 || !rate.as_millipps().is_multiple_of(1_000);
         let bad = all
             .into_iter()
             .find_map(|(name, rate)| Some((name, rate.filter(is_bad)?)));

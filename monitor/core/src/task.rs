@@ -387,10 +387,10 @@ impl Task {
 
     /// The capture saw a probe leave.
     pub(crate) fn handle_sent(&mut self, sender: u32, seq: u32, stamp: Instant) {
-        if let Some(index) = self.index_of(sender) {
-            if self.flows[index].handle_sent(seq, stamp) {
-                self.await_decision(index);
-            }
+        if let Some(index) = self.index_of(sender)
+            && self.flows[index].handle_sent(seq, stamp)
+        {
+            self.await_decision(index);
         }
     }
 

@@ -65,14 +65,14 @@ fn two_monitors_write_at_once_and_are_asked_together_or_apart() {
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     };
     let together = counts(
-        "SELECT monitor, count(*) FROM monitors.probe_log GROUP BY 1 ORDER BY 1 COLLATE \"C\"",
+        "SELECT monitor, count(*) FROM monitors.probe_log GROUP BY 1 ORDER BY monitor COLLATE \"C\"",
     );
     assert_eq!(
         together,
         [("West-2".to_owned(), 25), ("east".to_owned(), 10)]
     );
     let rows = counts(
-        "SELECT monitor, sum(sent)::bigint FROM monitors.pair_total GROUP BY 1 ORDER BY 1 COLLATE \"C\"",
+        "SELECT monitor, sum(sent)::bigint FROM monitors.pair_total GROUP BY 1 ORDER BY monitor COLLATE \"C\"",
     );
     assert_eq!(rows.len(), 2);
 }
