@@ -1,12 +1,17 @@
 //! More than the monitor can take: it must go on, say what it missed, and be itself again when it is over.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use nix::sched::CpuSet;
 
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Shape};
 use crate::daemon::{Log, Probing};
-use crate::place::Problem;
+use crate::place::{self, Problem};
 
 /// So long after the overload, nothing may be missed any more.
 const RECOVERY: Duration = Duration::from_secs(1);
@@ -54,6 +59,42 @@ impl Outcome {
     }
 }
 
+/// Threads that do nothing, busily: whoever shares their processors gets half of them.
+struct Hogs {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Hogs {
+    /// One for each of the processors.
+    fn on(processors: CpuSet) -> Hogs {
+        let stop = Arc::new(AtomicBool::new(false));
+        let each = (0..CpuSet::count()).filter(|cpu| processors.is_set(*cpu).unwrap_or(false));
+        let threads = each.map(|_| {
+            let told = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                place::keep_to(&processors);
+                while !told.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        });
+        Hogs {
+            threads: threads.collect(),
+            stop,
+        }
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Offers the monitor twice as many copies as it took without loss, `taken_per_s`.
 pub fn measure(
     bench: &Bench,
@@ -61,7 +102,8 @@ pub fn measure(
     taken_per_s: f64,
     time: Duration,
 ) -> Result<Outcome, Problem> {
-    // The reflector sends each copy twice: the second is a duplicate, and as much work.
+    // The reflector is to send each copy twice: the second is a duplicate, and as much work. It may be no faster than the
+    // monitor, so this gets half of its processors besides.
     let reflector = bench.reflector(shape.tunnels, 2, false)?;
     let mut daemon = bench.daemon(shape.tunnels, Log::Intervals)?;
     let probing = |name: &str, probes_per_s, time| Probing {
@@ -75,11 +117,13 @@ pub fn measure(
         interval: Duration::from_secs(1),
     };
     let heavy = probing("heavy", taken_per_s / f64::from(shape.per_group - 1), time);
+    let hogs = Hogs::on(bench.processors.1);
     heavy.start(&mut daemon)?;
     let begun = Instant::now();
     std::thread::sleep(Duration::from_secs(5).min(time / 2));
     let early = daemon.resident_bytes();
     std::thread::sleep((RECOVERY + time).saturating_sub(begun.elapsed()));
+    drop(hogs);
     let end = daemon.resident_bytes();
     // The end of its tasks is waited for while the next begins: that is the second in which it must recover.
     let light = probing("light", AFTER_PROBES_PER_S, AFTER);

@@ -8,7 +8,7 @@ use crate::bench::{Bench, Shape};
 use crate::daemon::{Daemon, Log, Probing};
 use crate::place::Problem;
 use crate::reference::{self, Reached};
-use crate::reflector::Deeds;
+use crate::reflector::{Deeds, Reflector};
 
 /// How long the reference runs.
 const REFERENCE_TIME: Duration = Duration::from_secs(3);
@@ -114,6 +114,7 @@ pub fn measure(bench: &Bench, shape: Shape) -> Result<Outcome, Problem> {
         bench,
         shape,
         daemon,
+        reflector: &reflector,
         number: 0,
     };
     let best = trials.search(reference.sent_per_s);
@@ -151,6 +152,7 @@ struct Trials<'a> {
     bench: &'a Bench,
     shape: Shape,
     daemon: Daemon,
+    reflector: &'a Reflector,
     number: u32,
 }
 
@@ -207,6 +209,7 @@ impl Trials<'_> {
         };
         // Counters are looked at twice a second; the joins of the warm-up are the first to come.
         let before = drops(daemon)?;
+        let reflector_before = self.reflector.dropped();
         let used = daemon.processor_ns();
         probing.start(daemon)?;
         probing.wait(daemon)?;
@@ -226,7 +229,7 @@ impl Trials<'_> {
             accounted_per_s,
             lost: counted.lost,
             monitor_drops,
-            reflector_drops: 0,
+            reflector_drops: self.reflector.dropped() - reflector_before,
             ns_per_packet: used as f64 / ((sent_per_s + accounted_per_s) * all_seconds),
         };
         self.bench.say(&trial.line());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use nix::sched::CpuSet;
@@ -12,6 +12,9 @@ use crate::frames::{self, TUNNEL_BYTES};
 use crate::place::{self, PES_LINK};
 use crate::ring::{Frame, Ring, RingCounts, Sees};
 use crate::sender::{SendCounts, Sender, Way};
+
+/// A reflector that never rests looks at its ring's counters this often.
+const BLOCKS_BETWEEN_COUNTS: u32 = 64;
 
 /// How the reflector is to behave.
 #[derive(Debug, Clone)]
@@ -60,6 +63,7 @@ pub struct Deeds {
 pub struct Reflector {
     thread: JoinHandle<Deeds>,
     stop: Arc<AtomicBool>,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Reflector {
@@ -72,12 +76,19 @@ impl Reflector {
         let mut ring = Ring::open(PES_LINK, sees)?;
         let sender = Sender::open(PES_LINK, way)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let (told, tells) = (Arc::clone(&stop), Arc::clone(&dropped));
         let thread = std::thread::spawn(move || {
             place::keep_to(&options.processors);
             let mut pes = Pes::new(&options, sender);
+            let mut blocks = 0_u32;
             while !told.load(Ordering::Relaxed) {
-                if ring.poll_block(&mut pes, Pes::handle_frame, |pes| pes.sender.flush()) == 0 {
+                let frames = ring.poll_block(&mut pes, Pes::handle_frame, |pes| pes.sender.flush());
+                blocks += 1;
+                if frames == 0 || blocks.is_multiple_of(BLOCKS_BETWEEN_COUNTS) {
+                    tells.store(ring.counts().dropped, Ordering::Relaxed);
+                }
+                if frames == 0 {
                     ring.wait(10);
                 }
             }
@@ -87,7 +98,16 @@ impl Reflector {
                 ..pes.deeds
             }
         });
-        Ok(Reflector { thread, stop })
+        Ok(Reflector {
+            thread,
+            stop,
+            dropped,
+        })
+    }
+
+    /// Frames for which its ring had no room, so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Ends it.
