@@ -3,6 +3,7 @@
 //! The memory of packets that were sent comes back and is used again, so that nothing is allocated for a probe.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use vmscope_wire::{ProbeTemplate, WireError};
 
@@ -36,10 +37,10 @@ impl Templates {
         header: &ProbeHeader,
     ) -> Result<Vec<u8>, WireError> {
         let senders = self.by_task.entry(header.task).or_default();
-        if !senders.contains_key(&header.tunnel) {
-            senders.insert(header.tunnel, Template::new(tunnel, shape, header)?);
-        }
-        let Template { packet, template } = &senders[&header.tunnel];
+        let Template { packet, template } = match senders.entry(header.tunnel) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Template::new(tunnel, shape, header)?),
+        };
         let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(packet);
