@@ -9,7 +9,7 @@
 //! | `session` | the monitor as a whole; requests, packets, transmissions |
 //! | `tunnel`, `membership`, `ping` | one tunnel: its ends, its IGMP, its round trips |
 //! | `task`, `schedule`, `probe`, `ledger`, `distribution`, `histogram` | one task: members, timetable, probes in flight, accounts, quantiles |
-//! | `due`, `numbered` | what is due when, and things by number: the cost of a packet does not grow with what there is |
+//! | `due`, `numbered` | what is due when, and things by number, found without looking at all |
 //! | `budget` | how much may be probed |
 //! | `correction` | the tunnels' part taken out, and what cannot be known |
 //! | `inference` | loss of each direction, inferred from copies that part on the way |
