@@ -59,6 +59,9 @@ impl From<Confidence> for f64 {
     }
 }
 
+/// A loss of fewer probes than this in all is none: it is what rounding leaves of the equations.
+const ROUNDING_PROBES: f64 = 1e-6;
+
 /// A one-way loss rate. Always 0 ≤ `low` ≤ `loss` ≤ `high` ≤ 1 and `low` < `high`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -120,7 +123,10 @@ pub(super) fn conclude(
     confidence: Confidence,
     cdf: impl Fn(f64) -> f64,
 ) -> Estimate {
-    let loss = moments.loss.clamp(0.0, 1.0);
+    let loss = match moments.loss.clamp(0.0, 1.0) {
+        loss if loss * moments.sent < ROUNDING_PROBES => 0.0,
+        loss => loss,
+    };
     let first = loss + 4.0 * (moments.variance * dependence.discount).sqrt() + 1e-6;
     let end = |p: f64| increasing_root(|x| cdf(x) - p, 0.0, first, 1.0);
     let low = if loss > 0.0 {
