@@ -45,10 +45,10 @@ fn world() -> World {
         },
         warmup: false,
         sent_ns: at(seq),
-        router_ns: (seq % 50 != 0).then(|| at(seq) + MS),
+        router_ns: (!seq.is_multiple_of(50)).then(|| at(seq) + MS),
         branches_ns: vec![
-            (seq % 50 != 0 && seq % 25 != 1).then(|| at(seq) + 2 * MS),
-            (seq % 50 != 0 && seq % 100 != 2).then(|| at(seq) + 2 * MS),
+            (!seq.is_multiple_of(50) && seq % 25 != 1).then(|| at(seq) + 2 * MS),
+            (!seq.is_multiple_of(50) && seq % 100 != 2).then(|| at(seq) + 2 * MS),
         ],
         returned_ns: None,
     };
