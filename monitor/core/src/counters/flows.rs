@@ -344,10 +344,8 @@ fn break_of(stream: &Stream, now: Instant, export: &Export) -> Option<Discard> {
     if let (Some(before), Some(uptime)) = (last.uptime_ms, export.uptime_ms) {
         let said_ms = i128::from(uptime.wrapping_sub(before).cast_signed());
         let passed_ms = i128::from(now.since(stream.heard).as_ns() / NS_PER_MS);
-        // Datagrams may have waited on their way. As for agents, who had not been up for longer than that may have begun anew
-        // unnoticed.
-        let slack_ms = passed_ms / 20 + UPTIME_SLACK_MS;
-        if i128::from(before) <= slack_ms || (said_ms - passed_ms).abs() > slack_ms {
+        // Datagrams may have waited on their way.
+        if (said_ms - passed_ms).abs() > passed_ms / 20 + UPTIME_SLACK_MS {
             return Some(Discard::Restarted);
         }
     }

@@ -72,11 +72,7 @@ impl Reading {
             i128::from(least.as_ns()) - slack,
             i128::from(passed.as_ns()) + slack,
         );
-        // An agent that has begun anew since is up for no longer than has passed: that tells it from one that ran on only if
-        // it had been up for longer than the clocks may differ by.
-        let before_ns = i128::from(TICK.times(earlier.uptime_ticks.into()).as_ns());
-        let is_told_apart = before_ns > slack + i128::from(passed.as_ns() - least.as_ns());
-        if !is_told_apart || !(from..=to).contains(&said_ns) {
+        if !(from..=to).contains(&said_ns) {
             return Err(Discard::Restarted);
         }
         if self.discontinuity_ticks != earlier.discontinuity_ticks {
