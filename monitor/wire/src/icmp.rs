@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::bytes::{array_at, put, put_u16, u16_at};
+use crate::bytes::{array_at, put, put_u16, put_u32, u16_at, u32_at};
 use crate::checksum::{Sum, checksum_without};
 use crate::error::{Field, Protocol, Result};
 use crate::ipv4;
@@ -19,6 +19,10 @@ open_enum! {
         EchoRequest = 8 => "echo request",
         /// RFC 792.
         TimeExceeded = 11 => "time exceeded",
+        /// RFC 792.
+        TimestampRequest = 13 => "timestamp request",
+        /// RFC 792.
+        TimestampReply = 14 => "timestamp reply",
     }
 }
 
@@ -67,6 +71,8 @@ const HEADER: Field = field("header", 0);
 const CODE: Field = field("code", 1);
 const CHECKSUM: Field = field("checksum", 2);
 const REST: usize = 4;
+/// Length of a timestamp message, in bytes.
+const TIMESTAMP_LEN: usize = HEADER_LEN + 12;
 const QUOTED_WORDS: usize = 5;
 const MTU: usize = 6;
 
@@ -133,6 +139,45 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// The times of a timestamp message (RFC 792, page 16): milliseconds since midnight UT, or anything with the high order
+/// bit set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timestamps {
+    /// When the request was sent.
+    pub originate: u32,
+    /// When it arrived.
+    pub receive: u32,
+    /// When the reply was sent.
+    pub transmit: u32,
+}
+
+impl Timestamps {
+    fn parse(payload: &[u8]) -> Self {
+        Self {
+            originate: u32_at(payload, 0),
+            receive: u32_at(payload, 4),
+            transmit: u32_at(payload, 8),
+        }
+    }
+
+    fn emit(self, payload: &mut [u8]) {
+        put_u32(payload, 0, self.originate);
+        put_u32(payload, 4, self.receive);
+        put_u32(payload, 8, self.transmit);
+    }
+}
+
+impl fmt::Display for Timestamps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            originate,
+            receive,
+            transmit,
+        } = self;
+        write!(f, "{originate:#x}, {receive} ms, {transmit} ms")
+    }
+}
+
 /// An ICMP message that makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repr<'a> {
@@ -170,7 +215,25 @@ pub enum Repr<'a> {
         /// The beginning of that packet.
         quoted: &'a [u8],
     },
-    /// Any other message, as it was.
+    /// "What time is it?"
+    TimestampRequest {
+        /// Tells who asks.
+        identifier: u16,
+        /// Tells the requests apart.
+        sequence: u16,
+        /// What the asker wrote.
+        times: Timestamps,
+    },
+    /// The answer.
+    TimestampReply {
+        /// The request's.
+        identifier: u16,
+        /// The request's.
+        sequence: u16,
+        /// The request's first, and two by the clock of whoever answers.
+        times: Timestamps,
+    },
+    /// Any other message, as it was; a timestamp message of another length than RFC 792's among them.
     Unknown {
         /// The type.
         kind: u8,
@@ -215,8 +278,20 @@ impl<'a> Repr<'a> {
                 code: TimeExceededCode::from(code),
                 quoted: packet.quoted(),
             },
-            IcmpType::Unknown(kind) => Self::Unknown {
-                kind,
+            IcmpType::TimestampRequest if is_timestamp(packet) => Self::TimestampRequest {
+                identifier,
+                sequence,
+                times: Timestamps::parse(data),
+            },
+            IcmpType::TimestampReply if is_timestamp(packet) => Self::TimestampReply {
+                identifier,
+                sequence,
+                times: Timestamps::parse(data),
+            },
+            kind @ (IcmpType::TimestampRequest
+            | IcmpType::TimestampReply
+            | IcmpType::Unknown(_)) => Self::Unknown {
+                kind: kind.into(),
                 code,
                 rest_of_header: packet.rest_of_header(),
                 data,
@@ -227,7 +302,14 @@ impl<'a> Repr<'a> {
     /// Length of the message, in bytes.
     #[must_use]
     pub fn buffer_len(&self) -> usize {
-        HEADER_LEN + self.data().len()
+        match self {
+            Self::TimestampRequest { .. } | Self::TimestampReply { .. } => TIMESTAMP_LEN,
+            Self::EchoRequest { .. }
+            | Self::EchoReply { .. }
+            | Self::DestinationUnreachable { .. }
+            | Self::TimeExceeded { .. }
+            | Self::Unknown { .. } => HEADER_LEN + self.data().len(),
+        }
     }
 
     /// Writes the message to the front of `buffer`.
@@ -239,7 +321,16 @@ impl<'a> Repr<'a> {
         message[CODE.offset] = code;
         put_u16(message, CHECKSUM.offset, 0);
         put(message, REST, &self.rest_of_header());
-        put(message, HEADER_LEN, self.data());
+        match *self {
+            Self::TimestampRequest { times, .. } | Self::TimestampReply { times, .. } => {
+                times.emit(&mut message[HEADER_LEN..]);
+            }
+            Self::EchoRequest { .. }
+            | Self::EchoReply { .. }
+            | Self::DestinationUnreachable { .. }
+            | Self::TimeExceeded { .. }
+            | Self::Unknown { .. } => put(message, HEADER_LEN, self.data()),
+        }
         let checksum = Sum::of(message).checksum();
         put_u16(message, CHECKSUM.offset, checksum);
         Ok(())
@@ -254,7 +345,11 @@ impl<'a> Repr<'a> {
                 let packet = ipv4::Packet::new_cut_short(quoted);
                 Some(packet.map_err(|e| e.within(HEADER_LEN)))
             }
-            Self::EchoRequest { .. } | Self::EchoReply { .. } | Self::Unknown { .. } => None,
+            Self::EchoRequest { .. }
+            | Self::EchoReply { .. }
+            | Self::TimestampRequest { .. }
+            | Self::TimestampReply { .. }
+            | Self::Unknown { .. } => None,
         }
     }
 
@@ -266,6 +361,8 @@ impl<'a> Repr<'a> {
                 (IcmpType::DestinationUnreachable.into(), code.into())
             }
             Self::TimeExceeded { code, .. } => (IcmpType::TimeExceeded.into(), code.into()),
+            Self::TimestampRequest { .. } => (IcmpType::TimestampRequest.into(), 0),
+            Self::TimestampReply { .. } => (IcmpType::TimestampReply.into(), 0),
             Self::Unknown { kind, code, .. } => (kind, code),
         }
     }
@@ -285,6 +382,16 @@ impl<'a> Repr<'a> {
                 identifier,
                 sequence,
                 ..
+            }
+            | Self::TimestampRequest {
+                identifier,
+                sequence,
+                ..
+            }
+            | Self::TimestampReply {
+                identifier,
+                sequence,
+                ..
             } => two(identifier, sequence),
             Self::DestinationUnreachable { next_hop_mtu, .. } => two(0, next_hop_mtu),
             Self::TimeExceeded { .. } => [0; 4],
@@ -299,8 +406,14 @@ impl<'a> Repr<'a> {
             | Self::DestinationUnreachable { quoted: data, .. }
             | Self::TimeExceeded { quoted: data, .. }
             | Self::Unknown { data, .. } => data,
+            Self::TimestampRequest { .. } | Self::TimestampReply { .. } => &[],
         }
     }
+}
+
+/// A timestamp message as RFC 792 has it: nothing behind its three times.
+fn is_timestamp(packet: &Packet<'_>) -> bool {
+    packet.code() == 0 && packet.bytes.len() == TIMESTAMP_LEN
 }
 
 impl fmt::Display for Repr<'_> {
@@ -346,6 +459,16 @@ impl fmt::Display for Repr<'_> {
                     quoted.len()
                 )
             }
+            Self::TimestampRequest {
+                identifier,
+                sequence,
+                times,
+            } => write!(f, "ICMP timestamp request {identifier}/{sequence}, {times}"),
+            Self::TimestampReply {
+                identifier,
+                sequence,
+                times,
+            } => write!(f, "ICMP timestamp reply {identifier}/{sequence}, {times}"),
             Self::Unknown {
                 kind, code, data, ..
             } => {

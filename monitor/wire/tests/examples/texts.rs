@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use vmscope_wire::icmp::Timestamps;
 use vmscope_wire::pim::{
     self, Assert, Attribute, AttributeType, Bootstrap, CandidateRp, DfElection, DfMetric, DfStep,
     Group, GroupRange, Hello, HelloOption, JoinPrune, LanPruneDelay, OptionType, PimType,
@@ -352,6 +353,15 @@ fn icmp_messages() {
         IcmpRepr::TimeExceeded {
             code: TimeExceededCode::Transit,
             quoted,
+        },
+        IcmpRepr::TimestampReply {
+            identifier: 5,
+            sequence: 9,
+            times: Timestamps {
+                originate: 0x8000_0007,
+                receive: 43_200_000,
+                transmit: 43_200_001,
+            },
         },
         IcmpRepr::Unknown {
             kind: 5,

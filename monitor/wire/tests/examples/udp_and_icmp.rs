@@ -2,6 +2,7 @@ use std::net::Ipv4Addr;
 
 use vmscope_wire::{
     Fault, IcmpPacket, IcmpRepr, IpProtocol, UdpPacket, UdpRepr, UnreachableCode, checksum::Sum,
+    icmp::Timestamps,
 };
 
 use crate::written;
@@ -118,4 +119,33 @@ fn only_errors_quote() {
         error.to_string(),
         "IPv4: header at byte 8 needs 20 bytes, 19 are left"
     );
+}
+
+/// RFC 792, page 16. Another length is no timestamp message, and is kept as it is.
+#[test]
+fn a_timestamp_message_has_three_times() {
+    let repr = IcmpRepr::TimestampReply {
+        identifier: 0x1234,
+        sequence: 0x5678,
+        times: Timestamps {
+            originate: 0x8000_0003,
+            receive: 86_399_999,
+            transmit: 1,
+        },
+    };
+    let bytes = written(repr.buffer_len(), |b| repr.emit(b));
+    assert_eq!(bytes[..2], [14, 0]);
+    let behind_checksum = [
+        0x12, 0x34, 0x56, 0x78, 0x80, 0, 0, 3, 0x05, 0x26, 0x5b, 0xff, 0, 0, 0, 1,
+    ];
+    assert_eq!(bytes[4..], behind_checksum);
+    let longer = IcmpRepr::Unknown {
+        kind: 14,
+        code: 0,
+        rest_of_header: [0; 4],
+        data: &[0; 13],
+    };
+    let bytes = written(longer.buffer_len(), |b| longer.emit(b));
+    let packet = IcmpPacket::new_checked(&bytes).expect("ICMP");
+    assert_eq!(IcmpRepr::parse(&packet), Ok(longer));
 }

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use vmscope_wire::{
     Addressing, EchoRepr, EtherType, FloatCode, GreRepr, GroupRecord, IcmpRepr, IgmpRepr, IgmpType,
     Inner, IpProtocol, Ipv4Options, Ipv4Repr, Outer, ProbeRepr, QueryV3, RecordType, RtpRepr,
-    TimeExceededCode, UdpRepr, UnreachableCode, encapsulate, icmp::IcmpType, ipv4, tunnel,
+    TimeExceededCode, UdpRepr, UnreachableCode, encapsulate,
+    icmp::{IcmpType, Timestamps},
+    ipv4, tunnel,
 };
 
 /// An address.
@@ -87,21 +89,24 @@ pub struct Icmp {
     kind: IcmpType,
     code: u8,
     rest_of_header: [u8; 4],
+    times: [u32; 3],
     data: Vec<u8>,
 }
 
 /// An ICMP message.
 pub fn icmp() -> impl Strategy<Value = Icmp> {
-    let known = prop_oneof![Just(0u8), Just(3), Just(8), Just(11)];
+    let known = prop_oneof![Just(0u8), Just(3), Just(8), Just(11), Just(13), Just(14)];
     let kind = prop_oneof![3 => known, 1 => any::<u8>()].prop_map(IcmpType::from);
-    (kind, any::<u8>(), any::<[u8; 4]>(), bytes(80)).prop_map(
-        |(kind, code, rest_of_header, data)| Icmp {
+    let rest = (any::<[u8; 4]>(), any::<[u32; 3]>());
+    (kind, any::<u8>(), rest, bytes(80)).prop_map(|(kind, code, (rest_of_header, times), data)| {
+        Icmp {
             kind,
             code,
             rest_of_header,
+            times,
             data,
-        },
-    )
+        }
+    })
 }
 
 impl Icmp {
@@ -110,6 +115,12 @@ impl Icmp {
         let [a, b, c, d] = self.rest_of_header;
         let (first, second) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
         let (code, data) = (self.code, &self.data[..]);
+        let [originate, receive, transmit] = self.times;
+        let times = Timestamps {
+            originate,
+            receive,
+            transmit,
+        };
         match self.kind {
             IcmpType::EchoRequest => IcmpRepr::EchoRequest {
                 identifier: first,
@@ -129,6 +140,16 @@ impl Icmp {
             IcmpType::TimeExceeded => IcmpRepr::TimeExceeded {
                 code: TimeExceededCode::from(code),
                 quoted: data,
+            },
+            IcmpType::TimestampRequest => IcmpRepr::TimestampRequest {
+                identifier: first,
+                sequence: second,
+                times,
+            },
+            IcmpType::TimestampReply => IcmpRepr::TimestampReply {
+                identifier: first,
+                sequence: second,
+                times,
             },
             IcmpType::Unknown(kind) => IcmpRepr::Unknown {
                 kind,
