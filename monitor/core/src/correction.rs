@@ -16,6 +16,9 @@
 //!   likewise: the path's is at least the total's, at most `total / (R_i R_j)`.
 //!   Both ends are attained by some network, so the interval cannot be made narrower.
 //!
+//! A router whose own clock is known to be near ours and which says what it shows ([`crate::router_clock`]) takes the
+//! place of its round trip: the path takes at least `total - up_high - down_high`, at most `total - up_low - down_low`.
+//!
 //! Assumed in both: pings and probes meet the same conditions, that is, the tunnel treats
 //! them alike and the router answers an echo without delay of its own. A router that answers
 //! slowly makes the low end too low, which keeps the truth inside.
@@ -28,7 +31,9 @@
 use crate::fault::{Fault, Planted};
 use crate::inference::{Doubt, Estimate, path_loss};
 use crate::oneway::Inferred;
+use crate::oneway::report::DelayRange;
 use crate::report::{Corrected, PairCounts, PairResult};
+use crate::router_clock::WaySums;
 
 /// Normal quantile for three two-sided intervals that hold together with 95 %: 1 - 0.05/6.
 const Z_THREE_AT_95: f64 = 2.393_98;
@@ -42,6 +47,8 @@ pub struct RoundTrips {
     pub lost: u64,
     /// Sum of the round trip times of the others, in nanoseconds.
     pub rtt_sum_ns: i128,
+    /// What the router's own clock says, where it is asked.
+    pub ways: WaySums,
 }
 
 impl RoundTrips {
@@ -50,12 +57,29 @@ impl RoundTrips {
         self.sent += other.sent;
         self.lost += other.lost;
         self.rtt_sum_ns += other.rtt_sum_ns;
+        self.ways.add(other.ways);
     }
 
     /// Mean round trip time in nanoseconds; `None` without an answer.
     pub fn mean_ns(&self) -> Option<i64> {
         let answered = self.sent.saturating_sub(self.lost);
         (answered > 0).then(|| (self.rtt_sum_ns / i128::from(answered)) as i64)
+    }
+
+    /// The mean delay of the way up: all that is known where the router's clock is not asked is that it takes no longer
+    /// than a round trip. `None` without an answer.
+    fn up(&self) -> Option<DelayRange> {
+        self.ways.up().or_else(|| self.within_round_trip())
+    }
+
+    /// The same of the way down.
+    fn down(&self) -> Option<DelayRange> {
+        self.ways.down().or_else(|| self.within_round_trip())
+    }
+
+    fn within_round_trip(&self) -> Option<DelayRange> {
+        self.mean_ns()
+            .map(|high_ns| DelayRange { low_ns: 0, high_ns })
     }
 
     /// Loss rate; `None` without a ping.
@@ -72,8 +96,7 @@ pub fn correct(
     receiver: &RoundTrips,
     fault: Planted,
 ) -> Corrected {
-    let delay = mean_delay_ns.zip(sender.mean_ns().zip(receiver.mean_ns()));
-    let delay = delay.map(|(total, (up, down))| correct_delay(total, up, down, fault));
+    let delay = mean_delay_ns.and_then(|total| correct_delay(total, sender, receiver, fault));
     let loss = correct_loss(counts, sender, receiver, fault);
     Corrected {
         sender_rtt_ns: sender.mean_ns(),
@@ -134,18 +157,25 @@ struct Delay {
     high_ns: i64,
 }
 
-fn correct_delay(total_ns: i64, sender_rtt_ns: i64, receiver_rtt_ns: i64, fault: Planted) -> Delay {
-    let round_trips = sender_rtt_ns + receiver_rtt_ns;
+fn correct_delay(
+    total_ns: i64,
+    sender: &RoundTrips,
+    receiver: &RoundTrips,
+    fault: Planted,
+) -> Option<Delay> {
+    let round_trips = sender.mean_ns()? + receiver.mean_ns()?;
+    let (up, down) = (sender.up()?, receiver.down()?);
     let removed = if fault.is(Fault::WholeRoundTrip) {
         round_trips
     } else {
         round_trips / 2
     };
-    Delay {
+    let low_ns = (total_ns - up.high_ns - down.high_ns).max(0);
+    Some(Delay {
         half_ns: total_ns - removed,
-        low_ns: (total_ns - round_trips).max(0),
-        high_ns: total_ns,
-    }
+        low_ns,
+        high_ns: (total_ns - up.low_ns - down.low_ns).max(low_ns),
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -216,6 +246,7 @@ mod tests {
             sent,
             lost,
             rtt_sum_ns: i128::from(rtt_ms * MS) * i128::from(sent - lost),
+            ..RoundTrips::default()
         }
     }
 

@@ -11,6 +11,7 @@ use vmscope_wire::{WireError, echo, gre, icmp, probe, udp};
 
 use crate::fault::{Fault, Planted};
 use crate::membership::{Query, Record, Report};
+use crate::router_clock;
 use crate::spec::{Encapsulation, TunnelSpec};
 use crate::time::{Instant, Span};
 
@@ -87,6 +88,28 @@ pub(crate) fn build_ping(
         identifier: session as u16,
         sequence: seq as u16,
         data: &data,
+    };
+    wrap(
+        tunnel,
+        &Inner::Icmp {
+            ip: Addressing::new(tunnel.inner_local, tunnel.inner_remote),
+            message,
+        },
+    )
+}
+
+/// A request for the router's time (RFC 792), ready for the wire. Its data are too few for a header of ours: it is known
+/// by the session's lower half, and the tunnel stands where the time would.
+pub(crate) fn build_clock_request(
+    tunnel: &TunnelSpec,
+    id: u32,
+    session: u32,
+    seq: u32,
+) -> Result<Vec<u8>, WireError> {
+    let message = icmp::Repr::TimestampRequest {
+        identifier: session as u16,
+        sequence: seq as u16,
+        times: router_clock::request(id),
     };
     wrap(
         tunnel,
@@ -248,6 +271,16 @@ pub(crate) enum Meaning {
         tunnel: u32,
         seq: u32,
     },
+    ClockRequest {
+        session: u16,
+        seq: u16,
+        times: icmp::Timestamps,
+    },
+    ClockReply {
+        session: u16,
+        seq: u16,
+        times: icmp::Timestamps,
+    },
     Query(Query),
     /// Reports and leaves, ours on their way out.
     Report,
@@ -361,6 +394,24 @@ impl Meaning {
                     seq: e.sequence,
                 },
                 Err(_) => Meaning::Foreign,
+            },
+            icmp::Repr::TimestampRequest {
+                identifier,
+                sequence,
+                times,
+            } => Meaning::ClockRequest {
+                session: *identifier,
+                seq: *sequence,
+                times: *times,
+            },
+            icmp::Repr::TimestampReply {
+                identifier,
+                sequence,
+                times,
+            } => Meaning::ClockReply {
+                session: *identifier,
+                seq: *sequence,
+                times: *times,
             },
             icmp::Repr::DestinationUnreachable { .. }
             | icmp::Repr::TimeExceeded { .. }

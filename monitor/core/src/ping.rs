@@ -1,36 +1,28 @@
 //! Round trips over one tunnel: an ICMP echo at regular times, its answer or its loss.
 
-use std::collections::VecDeque;
-
 use crate::correction::RoundTrips;
 use crate::distribution::exact;
 use crate::name::Name;
-use crate::report::PingRow;
+use crate::report::{PingRow, RouterClockStatus};
+use crate::router_clock::RouterClock;
 use crate::schedule::turn;
+use crate::series::{Entry, Series};
 use crate::time::{Instant, Span};
 
 /// An answer that takes longer is lost.
 pub const PING_TIMEOUT: Span = Span::from_s(2);
 /// How long after the fact a packet may still come out of the capture.
 pub const CAPTURE_GRACE: Span = Span::from_ms(200);
-/// Pings remembered per tunnel at most: correction of an interval uses those sent in it.
-const REMEMBERED_MAX: usize = 8_192;
-/// How long pings are remembered where nobody needs them for longer: what a report looks back, and then some.
-const REMEMBERED_FOR: Span = Span::from_s(30);
 
-#[derive(Debug, Clone, Copy)]
-struct Echo {
-    sent: Instant,
-    /// In nanoseconds; [`PING_TIMEOUT`] is less than the greatest, which stands for none.
-    round_trip_ns: u32,
-}
+/// Round trip of a ping in nanoseconds; [`PING_TIMEOUT`] is less than the greatest, which stands for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RoundTrip(u32);
 
-impl Echo {
-    const UNANSWERED: u32 = u32::MAX;
+impl RoundTrip {
+    const NONE: RoundTrip = RoundTrip(u32::MAX);
 
-    fn round_trip(&self) -> Option<Span> {
-        let is = self.round_trip_ns != Echo::UNANSWERED;
-        is.then(|| Span::from_ns(u64::from(self.round_trip_ns)))
+    fn span(self) -> Option<Span> {
+        (self != RoundTrip::NONE).then(|| Span::from_ns(u64::from(self.0)))
     }
 }
 
@@ -39,29 +31,30 @@ impl Echo {
 pub struct Pinger {
     interval: Span,
     next: Option<Instant>,
-    remembered_for: Span,
-    /// Sequence number of the first of `echoes`.
-    first_seq: u32,
-    echoes: VecDeque<Echo>,
+    echoes: Series<RoundTrip>,
+    /// Asked with every ping, where it is known how far it may be from ours.
+    pub(crate) clock: Option<Box<RouterClock>>,
 }
 
 impl Pinger {
     /// Pings every `interval` from `start`, none if it is zero. The tunnel's number spreads
-    /// the tunnels' pings over the interval.
-    pub fn new(interval: Span, start: Instant, tunnel: u32) -> Pinger {
+    /// the tunnels' pings over the interval. With `clock_error` the router is asked for its time, too.
+    pub fn new(interval: Span, start: Instant, tunnel: u32, clock_error: Option<Span>) -> Pinger {
         let next = (!interval.is_zero()).then(|| start + turn(tunnel, interval));
         Pinger {
             interval,
             next,
-            remembered_for: REMEMBERED_FOR,
-            first_seq: 0,
-            echoes: VecDeque::new(),
+            echoes: Series::new(),
+            clock: clock_error.map(|error| Box::new(RouterClock::new(error))),
         }
     }
 
     /// Somebody needs pings for so long after they were sent, as far as there is room for so many.
     pub fn remember_for(&mut self, length: Span) {
-        self.remembered_for = self.remembered_for.max(length);
+        self.echoes.remember_for(length);
+        if let Some(clock) = &mut self.clock {
+            clock.remember_for(length);
+        }
     }
 
     /// When the next ping is due.
@@ -78,56 +71,30 @@ impl Pinger {
         } else {
             now + self.interval
         });
-        let oldest = now - self.remembered_for;
-        let is_too_much = |echoes: &VecDeque<Echo>| {
-            let old = echoes.front().is_some_and(|echo| echo.sent < oldest);
-            old || echoes.len() >= REMEMBERED_MAX
-        };
-        while is_too_much(&self.echoes) {
-            self.echoes.pop_front();
-            self.first_seq = self.first_seq.wrapping_add(1);
-        }
-        self.echoes.push_back(Echo {
-            sent: now,
-            round_trip_ns: Echo::UNANSWERED,
-        });
-        Some(self.first_seq.wrapping_add(self.echoes.len() as u32 - 1))
+        Some(self.echoes.push(now, RoundTrip::NONE))
     }
 
     /// The capture saw our request leave.
     pub fn handle_sent(&mut self, stamp: Instant, seq: u32) {
-        if let Some(echo) = self.echo(seq) {
+        if let Some(echo) = self.echoes.get_mut(seq) {
             echo.sent = stamp;
         }
     }
 
     /// The request could not be sent: it is neither sent nor lost.
     pub fn handle_unsent(&mut self, seq: u32) {
-        // Only the newest can have failed just now; an older one stays and is counted lost.
-        if seq
-            == self
-                .first_seq
-                .wrapping_add(self.echoes.len() as u32)
-                .wrapping_sub(1)
-        {
-            self.echoes.pop_back();
-        }
+        self.echoes.take_back(seq);
     }
 
     /// An answer arrived. The first one counts, if in time.
     pub fn handle_reply(&mut self, stamp: Instant, seq: u32) {
-        if let Some(echo) = self.echo(seq) {
+        if let Some(echo) = self.echoes.get_mut(seq) {
             let round_trip = stamp.since(echo.sent);
-            if echo.round_trip().is_none() && round_trip <= PING_TIMEOUT {
+            if echo.value == RoundTrip::NONE && round_trip <= PING_TIMEOUT {
                 let ns = u32::try_from(round_trip.as_ns());
-                echo.round_trip_ns = ns.unwrap_or(Echo::UNANSWERED);
+                echo.value = ns.map_or(RoundTrip::NONE, RoundTrip);
             }
         }
-    }
-
-    fn echo(&mut self, seq: u32) -> Option<&mut Echo> {
-        self.echoes
-            .get_mut(seq.wrapping_sub(self.first_seq) as usize)
     }
 
     /// Round trips of the pings sent from `start` until before `end` that are decided at `now`.
@@ -135,12 +102,21 @@ impl Pinger {
         let mut trips = RoundTrips::default();
         for echo in self.decided(start, end, now) {
             trips.sent += 1;
-            match echo.round_trip() {
+            match echo.value.span() {
                 Some(time) => trips.rtt_sum_ns += i128::from(time.as_ns()),
                 None => trips.lost += 1,
             }
         }
+        if let Some(clock) = &self.clock {
+            trips.ways = clock.ways(start, end);
+        }
         trips
+    }
+
+    /// What the router's clock says, where it is asked.
+    pub fn clock_status(&self, start: Instant, end: Instant) -> Option<RouterClockStatus> {
+        let clock = self.clock.as_ref()?;
+        Some(clock.status(start, end))
     }
 
     /// The same as a row of results.
@@ -156,7 +132,7 @@ impl Pinger {
         let mut sent = 0;
         for echo in self.decided(start, end, now) {
             sent += 1;
-            times.extend(echo.round_trip().map(|time| time.as_ns() as i64));
+            times.extend(echo.value.span().map(|time| time.as_ns() as i64));
         }
         let lost = sent - times.len() as u64;
         PingRow {
@@ -170,14 +146,15 @@ impl Pinger {
         }
     }
 
-    fn decided(&self, start: Instant, end: Instant, now: Instant) -> impl Iterator<Item = &Echo> {
-        let from = self.echoes.partition_point(|echo| echo.sent < start);
-        let within = self
-            .echoes
-            .range(from..)
-            .take_while(move |echo| echo.sent < end);
+    fn decided(
+        &self,
+        start: Instant,
+        end: Instant,
+        now: Instant,
+    ) -> impl Iterator<Item = &Entry<RoundTrip>> {
+        let within = self.echoes.between(start, end);
         within.filter(move |echo| {
-            echo.round_trip().is_some() || now >= echo.sent + PING_TIMEOUT + CAPTURE_GRACE
+            echo.value != RoundTrip::NONE || now >= echo.sent + PING_TIMEOUT + CAPTURE_GRACE
         })
     }
 }
@@ -185,13 +162,14 @@ impl Pinger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::REMEMBERED_MAX;
 
     fn at(ms: u64) -> Instant {
         Instant::ZERO + Span::from_ms(ms)
     }
 
     fn ten_pings() -> Pinger {
-        let mut pinger = Pinger::new(Span::from_ms(100), at(0), 0);
+        let mut pinger = Pinger::new(Span::from_ms(100), at(0), 0, None);
         for i in 0..10 {
             assert_eq!(pinger.poll(at(100 * i)), Some(i as u32));
             assert_eq!(pinger.poll(at(100 * i)), None, "once only");
@@ -240,7 +218,7 @@ mod tests {
     #[test]
     fn what_nobody_needs_any_more_is_forgotten() {
         let remembered = |needed: Span| {
-            let mut pinger = Pinger::new(Span::from_ms(100), at(0), 0);
+            let mut pinger = Pinger::new(Span::from_ms(100), at(0), 0, None);
             pinger.remember_for(needed);
             for i in 0..20_000u64 {
                 let seq = pinger.poll(at(100 * i)).unwrap();
@@ -258,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_interval_of_zero_sends_nothing() {
-        let mut pinger = Pinger::new(Span::ZERO, at(0), 1);
+        let mut pinger = Pinger::new(Span::ZERO, at(0), 1, None);
         assert_eq!(
             (pinger.next_deadline(), pinger.poll(at(1_000_000))),
             (None, None)

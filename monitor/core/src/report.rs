@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::Transition;
 use crate::name::Name;
-use crate::oneway::report::{OnewayRow, OnewayStatus};
+use crate::oneway::report::{DelayRange, OnewayRow, OnewayStatus};
 use crate::spec::{MvpnSpec, PassiveSpec, TaskSpec, TunnelSpec};
 use crate::time::Instant;
 use crate::view::{Change, Expected, Heard, Refreshes};
@@ -250,12 +250,32 @@ pub struct TunnelStatus {
     pub damaged: u64,
     /// The most recent pings.
     pub ping: PingRow,
+    /// What its router's clock says, where it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_clock: Option<RouterClockStatus>,
     /// Version that the router's queries ask for, where lower than ours (RFC 3376 §7.2.1).
     pub igmp_querier: Option<u8>,
     /// Queries heard.
     pub igmp_queries: u64,
     /// Groups joined, and by whom.
     pub groups: Vec<GroupStatus>,
+}
+
+/// What a router's own clock says of a tunnel's two ways (ICMP timestamps, RFC 792).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterClockStatus {
+    /// Requests sent.
+    pub asked: u64,
+    /// Answers in time; none says that the router does not answer, as many are set not to.
+    pub answered: u64,
+    /// Of these, that said no time of the day.
+    pub nonstandard: u64,
+    /// Of these, that cannot be if the clocks are as near to each other as promised.
+    pub contradictory: u64,
+    /// The mean delay of the way to the router, of late.
+    pub up: Option<DelayRange>,
+    /// Of the way back.
+    pub down: Option<DelayRange>,
 }
 
 /// A group joined over a tunnel.

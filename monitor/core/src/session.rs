@@ -271,6 +271,12 @@ impl Session {
                     tunnel.pinger.handle_unsent(seq);
                 }
             }
+            Purpose::RouterClock { tunnel, seq } => {
+                let tunnel = self.tunnels.get_mut(tunnel);
+                if let Some(clock) = tunnel.and_then(|t| t.pinger.clock.as_mut()) {
+                    clock.handle_unsent(seq);
+                }
+            }
             Purpose::Reflection { number } => self.oneway.reflector.handle_unsent(number),
             // Reports are repeated anyway (RFC 3376 §5.1).
             Purpose::Igmp { .. } | Purpose::Disguised => {}

@@ -53,6 +53,10 @@ pub struct TunnelSpec {
     /// Gap between two pings of the router through the tunnel; `0s` sends none.
     #[serde(default = "default_ping_interval")]
     pub ping_interval: Span,
+    /// How far the router's wall clock may be from ours, if anybody knows: then it is asked for its time with every ping
+    /// (ICMP timestamps, RFC 792), and the two ways' delays are told apart as far as that goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_clock_error: Option<Span>,
 }
 
 fn default_ping_interval() -> Span {

@@ -12,6 +12,7 @@ use crate::name::Name;
 use crate::numbered::Numbered;
 use crate::ping::Pinger;
 use crate::report::{GroupStatus, Overhead, PingRow, Traffic, TunnelStatus};
+use crate::router_clock;
 use crate::spec::{Encapsulation, IgmpVersion, TunnelSpec};
 use crate::time::{Instant, Span};
 
@@ -149,6 +150,7 @@ impl Tunnel {
             overhead: self.overhead,
             damaged: self.damaged,
             ping: self.ping_row(now - recent, now, now),
+            router_clock: self.pinger.clock_status(now - recent, now),
             igmp_querier: (spoken < u8::from(self.spec.igmp)).then_some(spoken),
             igmp_queries: self.membership.queries(),
             groups: self.group_statuses(),
@@ -225,6 +227,16 @@ impl Tunnels {
             Some(id) => id,
             None => self.free_id(),
         };
+        if spec.router_clock_error.is_some() && id > router_clock::TUNNEL_MAX {
+            let what = format!(
+                "number {id} is too high to ask the router's clock, which works up to {}",
+                router_clock::TUNNEL_MAX
+            );
+            return cannot(
+                what,
+                "choose another number, or leave router_clock_error out",
+            );
+        }
         if self.by_id.len() >= TUNNELS_MAX {
             let message = format!(
                 "cannot add tunnel {}: there are {TUNNELS_MAX} already",
@@ -244,7 +256,7 @@ impl Tunnels {
             id,
             overhead: Overhead::default(),
             damaged: 0,
-            pinger: Pinger::new(spec.ping_interval, now, id),
+            pinger: Pinger::new(spec.ping_interval, now, id, spec.router_clock_error),
             membership: Membership::new(spec.igmp, id, self.fault),
             groups: Vec::new(),
             spec,
@@ -397,6 +409,10 @@ pub(crate) fn check(spec: &TunnelSpec) -> Result<(), Refusal> {
             spec.ping_interval
         );
         return cannot(&what, "ping less often, or not at all with 0s");
+    }
+    if spec.router_clock_error.is_some() && spec.ping_interval.is_zero() {
+        let what = "router_clock_error is given, but the router's clock is asked with every ping, and there are none";
+        return cannot(what, "choose a ping_interval, or leave it out");
     }
     Ok(())
 }

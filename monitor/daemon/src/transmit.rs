@@ -162,7 +162,9 @@ impl Frames {
     fn header(&mut self, packet: &mut Transmit) -> Option<[u8; ethernet::HEADER_LEN]> {
         match packet.purpose {
             Purpose::Probe { .. } | Purpose::Reflection { .. } | Purpose::Disguised => {}
-            Purpose::Ping { .. } | Purpose::Igmp { .. } => return None,
+            Purpose::Ping { .. } | Purpose::RouterClock { .. } | Purpose::Igmp { .. } => {
+                return None;
+            }
         }
         let Hop::Frame(mac) = self.hops.find(packet.destination) else {
             return None;

@@ -212,7 +212,10 @@ impl Network {
                 (Kind::Copies(sender - 1), sent.bytes)
             }
             Purpose::Ping { tunnel, .. } => (Kind::Answer, answer(tunnel - 1, &sent.bytes)),
-            Purpose::Igmp { .. } | Purpose::Reflection { .. } | Purpose::Disguised => return,
+            Purpose::RouterClock { .. }
+            | Purpose::Igmp { .. }
+            | Purpose::Reflection { .. }
+            | Purpose::Disguised => return,
         };
         let at = self.now + DELAY;
         self.on_the_way.push_back(OnTheWay { at, kind, bytes });

@@ -8,8 +8,8 @@
 //!
 //! A second host with a synchronised clock adds u_r + d_t (its stamps of copies down its tunnel t) and, if it reflects,
 //! u_t + d_s. The unknowns grow by u_t and d_t: the constant may still be moved, so **the degree of freedom remains**.
-//! Only a clock at the router itself would fix it (ICMP timestamps, where a router answers them and its clock's error is
-//! known, are such a clock; they are not asked for here, most routers being set not to answer, or in milliseconds).
+//! Only a clock at the router itself fixes it: ICMP timestamps, where a router answers them (many are set not to) and its
+//! clock's error is known, are such a clock, of milliseconds ([`crate::router_clock`]).
 //!
 //! What is certain is an interval. No delay is negative, so of the fastest probe on the way up
 //!
@@ -17,7 +17,8 @@
 //! 0 ≤ u_r ≤ min over s of min(u_r + d_s),  and  ≤ min(u_r + d_t) + e
 //! ```
 //!
-//! where the second is the peer's least delay and e how far its wall clock may be from ours; likewise 0 ≤ d_s ≤ min over
+//! where the second is the peer's least delay and e how far its wall clock may be from ours (and a router's clock, where it
+//! is asked, gives a third bound in the same way); likewise 0 ≤ d_s ≤ min over
 //! r of min(u_r + d_s). The minima are over all packets of the measurement or its window (minimum-delay filtering:
 //! queueing only ever adds). They are of the *least* delay of each way; a mean is larger by the mean queueing, which one
 //! host cannot split either. A lower end above zero would follow if the packet with the least sum met both least delays;

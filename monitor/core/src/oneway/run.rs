@@ -66,8 +66,10 @@ pub(crate) enum Output {
 pub(crate) trait Sight {
     /// Packets dropped by the capture, as it was said from `start` until `end`.
     fn capture_drops(&self, start: Instant, end: Instant) -> u64;
-    /// The least round trip of a tunnel's pings of late.
-    fn least_ping_ns(&self, tunnel: u32) -> Option<i64>;
+    /// What the fastest packet up a tunnel took of late at most: a ping's round trip, or what the router's clock says.
+    fn least_up_ns(&self, tunnel: u32) -> Option<i64>;
+    /// The same back.
+    fn least_down_ns(&self, tunnel: u32) -> Option<i64>;
     /// How far a peer's wall clock may be from ours.
     fn clock_error(&self, peer: &Name) -> Option<Span>;
     /// Our wall clock less our monotonic clock.

@@ -27,15 +27,33 @@ struct Seen<'a> {
     now: Instant,
 }
 
+impl Seen<'_> {
+    fn least_ping_ns(&self, tunnel: u32) -> Option<i64> {
+        let tunnel = self.tunnels.get(tunnel)?;
+        let row = tunnel.ping_row(self.now - PINGS_OF, self.now, self.now);
+        row.rtt.map(|rtt| rtt.min_ns)
+    }
+
+    /// What the router's clock says of the fastest ways up and down.
+    fn least_by_clock_ns(&self, tunnel: u32) -> Option<(i64, i64)> {
+        let clock = self.tunnels.get(tunnel)?.pinger.clock.as_ref()?;
+        clock.least_ns(self.now - PINGS_OF, self.now)
+    }
+}
+
 impl Sight for Seen<'_> {
     fn capture_drops(&self, start: Instant, end: Instant) -> u64 {
         self.drops.between(start, end)
     }
 
-    fn least_ping_ns(&self, tunnel: u32) -> Option<i64> {
-        let tunnel = self.tunnels.get(tunnel)?;
-        let row = tunnel.ping_row(self.now - PINGS_OF, self.now, self.now);
-        row.rtt.map(|rtt| rtt.min_ns)
+    fn least_up_ns(&self, tunnel: u32) -> Option<i64> {
+        let clock = self.least_by_clock_ns(tunnel).map(|(up, _)| up);
+        self.least_ping_ns(tunnel).into_iter().chain(clock).min()
+    }
+
+    fn least_down_ns(&self, tunnel: u32) -> Option<i64> {
+        let clock = self.least_by_clock_ns(tunnel).map(|(_, down)| down);
+        self.least_ping_ns(tunnel).into_iter().chain(clock).min()
     }
 
     fn clock_error(&self, peer: &Name) -> Option<Span> {

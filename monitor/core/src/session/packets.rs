@@ -7,6 +7,7 @@ use vmscope_wire::content::{Content, Customer};
 use super::{Direction, Session};
 use crate::fault::Fault;
 use crate::packet::{Frame, Meaning, ProbeHeader, Seen, read, read_own};
+use crate::router_clock::tunnel_of;
 use crate::time::Instant;
 
 impl Session {
@@ -75,11 +76,23 @@ impl Session {
                     tunnel.pinger.handle_sent(stamp, seq);
                 }
             }
+            Some(Meaning::ClockRequest {
+                session,
+                seq,
+                times,
+            }) if session == self.options.session as u16 => {
+                let tunnel = tunnel_of(times).and_then(|id| self.tunnels.get_mut(id));
+                if let Some(clock) = tunnel.and_then(|t| t.pinger.clock.as_mut()) {
+                    clock.handle_sent(stamp, seq);
+                }
+            }
             // What is not one of ours says nothing.
             Some(
                 Meaning::Probe(_)
                 | Meaning::EchoRequest { .. }
                 | Meaning::EchoReply { .. }
+                | Meaning::ClockRequest { .. }
+                | Meaning::ClockReply { .. }
                 | Meaning::Query(_)
                 | Meaning::Report
                 | Meaning::Customer
@@ -132,6 +145,19 @@ impl Session {
                     tunnel.pinger.handle_reply(stamp, *seq);
                 }
             }
+            Ok(Meaning::ClockReply {
+                session: theirs,
+                seq,
+                times,
+            }) if *theirs == session as u16 && tunnel_of(*times) == Some(id) => {
+                tunnel.overhead.pings_received.count(bytes);
+                let wall = self.oneway.realtime_minus_monotonic_ns;
+                if seen.src == tunnel.spec.inner_remote
+                    && let Some((clock, wall)) = tunnel.pinger.clock.as_mut().zip(wall)
+                {
+                    clock.handle_reply(stamp, *seq, *times, wall);
+                }
+            }
             Ok(Meaning::Query(query)) => {
                 tunnel.overhead.igmp_received.count(bytes);
                 tunnel.membership.handle_query(now, query, &mut self.rng);
@@ -143,6 +169,8 @@ impl Session {
             Ok(
                 Meaning::EchoRequest { .. }
                 | Meaning::EchoReply { .. }
+                | Meaning::ClockRequest { .. }
+                | Meaning::ClockReply { .. }
                 | Meaning::Report
                 | Meaning::Customer
                 | Meaning::Foreign,

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::Session;
 use crate::fault::Fault;
 use crate::packet::{
-    ProbeHeader, ProbeShape, build_customer_probe, build_ping, build_report, destination,
-    report_destination,
+    ProbeHeader, ProbeShape, build_clock_request, build_customer_probe, build_ping, build_report,
+    destination, report_destination,
 };
 use crate::spec::ProbeSpec;
 use crate::task::Probe;
@@ -38,6 +38,13 @@ pub enum Purpose {
     },
     /// An echo request.
     Ping {
+        /// The tunnel.
+        tunnel: u32,
+        /// Its number.
+        seq: u32,
+    },
+    /// A question for the router's time.
+    RouterClock {
         /// The tunnel.
         tunnel: u32,
         /// Its number.
@@ -132,6 +139,8 @@ impl Session {
         };
         tunnel.overhead.pings_sent.count(bytes.len());
         let destination = destination(&tunnel.spec, tunnel.spec.inner_remote);
+        let question = transmit_clock_request(tunnel, self.options.session, now);
+        self.waiting.extend(question);
         Some(Transmit {
             bytes,
             destination,
@@ -244,4 +253,23 @@ pub(super) fn transmit_report(
         });
     }
     None
+}
+
+/// A question for the time of a tunnel's router, where it is asked.
+fn transmit_clock_request(tunnel: &mut Tunnel, session: u32, now: Instant) -> Option<Transmit> {
+    let clock = tunnel.pinger.clock.as_mut()?;
+    let seq = clock.ask(now);
+    let Ok(bytes) = build_clock_request(&tunnel.spec, tunnel.id, session, seq) else {
+        clock.handle_unsent(seq);
+        return None;
+    };
+    tunnel.overhead.pings_sent.count(bytes.len());
+    Some(Transmit {
+        bytes,
+        destination: destination(&tunnel.spec, tunnel.spec.inner_remote),
+        purpose: Purpose::RouterClock {
+            tunnel: tunnel.id,
+            seq,
+        },
+    })
 }

@@ -4,5 +4,6 @@ mod faults;
 mod judge;
 mod network;
 mod random;
+mod router_clocks;
 mod scenarios;
 mod sessions;

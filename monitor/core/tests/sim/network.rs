@@ -30,6 +30,8 @@ pub const MS: u64 = 1_000_000;
 pub const S: u64 = 1_000_000_000;
 /// Between the driver's send call and the capture's stamp.
 const SEND_LAG: u64 = 3_000;
+/// The simulation begins 1.5 s before a midnight of the wall clock.
+const WALL_MINUS_MONOTONIC: u64 = 20_000 * 86_400 * S - 1_000 * S - 1_500 * MS;
 const MONITOR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
 
 /// What one path does to packets.
@@ -59,9 +61,23 @@ struct Membership {
 pub struct Pe {
     pub up: Path,
     pub down: Path,
+    /// How far its wall clock is ahead of the monitor's, if it answers what time it is.
+    pub clock_ahead: Option<i64>,
     /// Gap between general queries; 0: none.
     pub query_interval: u64,
     groups: BTreeMap<Ipv4Addr, Membership>,
+}
+
+impl Pe {
+    pub fn new() -> Pe {
+        Pe {
+            up: Path::default(),
+            down: Path::default(),
+            clock_ahead: None,
+            query_interval: 0,
+            groups: BTreeMap::new(),
+        }
+    }
 }
 
 /// One probe, as the network saw it.
@@ -128,16 +144,10 @@ impl Sim {
     pub fn with(pes: usize, options: Options) -> Sim {
         let now = 1_000 * S;
         let seed = options.seed;
-        let pe = || Pe {
-            up: Path::default(),
-            down: Path::default(),
-            query_interval: 0,
-            groups: BTreeMap::new(),
-        };
         let mut sim = Sim {
             session: Session::new(Instant::from_ns(now), options),
             now,
-            pes: (0..pes).map(|_| pe()).collect(),
+            pes: (0..pes).map(|_| Pe::new()).collect(),
             core: Path {
                 delay: 10 * MS,
                 ..Path::default()
@@ -154,6 +164,8 @@ impl Sim {
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0xabcd),
             next_request: 1,
         };
+        sim.session
+            .handle_wall_clock(WALL_MINUS_MONOTONIC.cast_signed());
         for i in 0..pes {
             sim.add_tunnel(i, "50ms");
         }
@@ -161,11 +173,27 @@ impl Sim {
     }
 
     pub fn add_tunnel(&mut self, pe: usize, ping: &str) {
+        self.add_tunnel_with(pe, &format!(r#""ping_interval":"{ping}""#));
+    }
+
+    pub fn add_tunnel_with(&mut self, pe: usize, more: &str) {
         let n = pe + 1;
         self.ok(&format!(
-            r#""op":"tunnel-add","name":"t{n}","id":{n},"outer_local":"{MONITOR}","outer_remote":"{}","inner_local":"{}","inner_remote":"{}","ping_interval":"{ping}""#,
+            r#""op":"tunnel-add","name":"t{n}","id":{n},"outer_local":"{MONITOR}","outer_remote":"{}","inner_local":"{}","inner_remote":"{}",{more}"#,
             outer(pe), inner_monitor(pe), inner_pe(pe)
         ));
+    }
+
+    /// What the monitor's wall clock shows, in nanoseconds.
+    fn wall_ns(&self) -> u64 {
+        WALL_MINUS_MONOTONIC + self.now
+    }
+
+    /// What a PE that answers says its time is, in milliseconds of the day.
+    fn time_of_day(&self, pe: usize) -> Option<u32> {
+        let ahead = self.pes[pe].clock_ahead?;
+        let wall_ms = self.wall_ns().checked_add_signed(ahead)? / MS;
+        Some((wall_ms % 86_400_000) as u32)
     }
 
     /// Begins queries at every PE.
@@ -353,6 +381,27 @@ impl Sim {
                     identifier,
                     sequence,
                     data,
+                };
+                let ip = Addressing::new(inner_pe(pe), inner_monitor(pe));
+                self.send_down(pe, &Inner::Icmp { ip, message }, None);
+            }
+            Content::Icmp(icmp::Repr::TimestampRequest {
+                identifier,
+                sequence,
+                times,
+            }) => {
+                let Some(ms) = self.time_of_day(pe) else {
+                    return;
+                };
+                let times = icmp::Timestamps {
+                    receive: ms,
+                    transmit: ms,
+                    ..times
+                };
+                let message = icmp::Repr::TimestampReply {
+                    identifier,
+                    sequence,
+                    times,
                 };
                 let ip = Addressing::new(inner_pe(pe), inner_monitor(pe));
                 self.send_down(pe, &Inner::Icmp { ip, message }, None);

@@ -143,6 +143,7 @@ fn tunnel(verb: TunnelVerb) -> Result<Operation, String> {
             key: arguments.key,
             igmp: IgmpVersion::try_from(arguments.igmp)?,
             ping_interval: arguments.ping_interval,
+            router_clock_error: arguments.router_clock_error,
         }),
         TunnelVerb::Drop { name } => Operation::TunnelDrop(Named { name }),
         TunnelVerb::List => Operation::TunnelList(Page::default()),

@@ -121,6 +121,9 @@ pub struct TunnelAddArgs {
     /// Gap between two pings through the tunnel; 0s sends none
     #[arg(long, default_value = "1s", value_name = "TIME")]
     pub ping_interval: Span,
+    /// How far the router's wall clock may be from ours: it is asked for its time (ICMP timestamps) with every ping
+    #[arg(long, value_name = "TIME")]
+    pub router_clock_error: Option<Span>,
 }
 
 /// A group to join.

@@ -100,6 +100,7 @@ fn for_listening(mut config: Config) -> Config {
     config.alarms.sinks.clear();
     for tunnel in &mut config.tunnels {
         tunnel.ping_interval = Span::ZERO;
+        tunnel.router_clock_error = None;
     }
     config
 }
@@ -123,6 +124,7 @@ fn link(config: &mut Config) -> Result<Name, ReadError> {
         key: None,
         igmp: IgmpVersion::V3,
         ping_interval: Span::ZERO,
+        router_clock_error: None,
     });
     Ok(name)
 }

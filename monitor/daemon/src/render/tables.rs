@@ -1,7 +1,7 @@
 //! One function for each thing that is shown in rows.
 
 use vmscope_core::alarm::{Alarm, AlarmCounts};
-use vmscope_core::control::{MvpnStatus, PassiveSpec};
+use vmscope_core::control::{DelayRange, MvpnStatus, PassiveSpec};
 use vmscope_core::name::Name;
 use vmscope_core::report::{
     Fate, GroupStatus, IntervalRow, Overhead, PairResult, PingRow, ProbeRecord, StreamRow,
@@ -94,6 +94,7 @@ pub fn tunnel(t: &TunnelStatus) -> String {
         ),
         ("key", or_nothing(t.spec.key)),
         ("pings", ping(&t.ping)),
+        ("clock", router_clock(t)),
         ("queries", format!("{} heard{querier}", t.igmp_queries)),
         ("damaged", format!("{} packets", t.damaged)),
     ]);
@@ -102,6 +103,26 @@ pub fn tunnel(t: &TunnelStatus) -> String {
         some => groups(some),
     };
     format!("{head}\n{}\n{joined}", overhead(&t.overhead))
+}
+
+/// What the router's own clock says of the two ways, or why it says nothing.
+fn router_clock(t: &TunnelStatus) -> String {
+    let (Some(clock), Some(error)) = (&t.router_clock, t.spec.router_clock_error) else {
+        return "not asked".to_owned();
+    };
+    let answers = format!("{} of {} answered", clock.answered, clock.asked);
+    let useless = [
+        (clock.nonstandard, "without a time of day"),
+        (clock.contradictory, "further off than it may be"),
+    ];
+    let useless = useless.into_iter().filter(|(n, _)| *n > 0);
+    let useless: String = useless.map(|(n, what)| format!(", {n} {what}")).collect();
+    let way = |range: Option<DelayRange>| {
+        let (low, high) = range.map(|r| (r.low_ns, r.high_ns)).unzip();
+        ms_range(low, high)
+    };
+    let (up, down) = (way(clock.up), way(clock.down));
+    format!("within {error}, {answers}{useless}, up {up} ms, down {down} ms")
 }
 
 /// Groups over tunnels.

@@ -89,10 +89,10 @@ impl Run {
             let least = link.least_delay_ns?.saturating_sub(here);
             Some(least.saturating_add(error))
         });
-        let up = self.loops.up(at_peers.chain(sight.least_ping_ns(self.up)));
+        let up = self.loops.up(at_peers.chain(sight.least_up_ns(self.up)));
         let down = self.downs.iter().zip(&self.spec.down).enumerate();
         let down = down.filter_map(|(index, (id, name))| {
-            let range = self.loops.down(index, sight.least_ping_ns(*id))?;
+            let range = self.loops.down(index, sight.least_down_ns(*id))?;
             Some((name.clone(), range))
         });
         (up, down.collect())
