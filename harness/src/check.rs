@@ -79,7 +79,11 @@ fn judge_one(facts: &Facts, expectation: &Expectation) -> Finding {
         E::Intervals { task } => intervals::intervals(facts, task),
         E::DelayError { task, p99_at_most } => delay::delay_error(facts, task, *p99_at_most),
         E::PathDelay { task, within } => path::path_delay(facts, task, *within),
-        E::PathInterval { task, tolerance } => path::path_interval(facts, task, *tolerance),
+        E::PathInterval {
+            task,
+            tolerance,
+            narrower_than,
+        } => path::path_interval(facts, task, *tolerance, *narrower_than),
         E::PathBias {
             task,
             sender,

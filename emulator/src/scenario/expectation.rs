@@ -58,6 +58,9 @@ pub enum Expectation {
         /// How far outside the true delay may lie, for what timestamps cost; left out: not at all.
         #[serde(default)]
         tolerance: Option<Span>,
+        /// No interval of delay may be wider; left out: however wide.
+        #[serde(default)]
+        narrower_than: Option<Span>,
     },
     /// Bias: the point estimate is off by at least this for the named pair (asymmetry shown).
     PathBias {

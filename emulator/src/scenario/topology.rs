@@ -180,6 +180,10 @@ pub struct Tunnel {
     /// Built at the start; false: a timeline event adds it.
     #[serde(default = "yes")]
     pub present: bool,
+    /// How far the router's clock may be from the monitor's, as the monitor is told: it asks for the router's time with
+    /// every ping (ICMP timestamps). In the lab all share one clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_clock_error: Option<Span>,
 }
 
 fn default_igmp() -> u8 {

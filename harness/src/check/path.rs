@@ -181,8 +181,14 @@ pub fn path_loss(facts: &Facts, task: &str, within: Probability) -> Finding {
 }
 
 /// The identified interval of each row holds the truth: of delay always, of loss as often as its confidence says.
-pub fn path_interval(facts: &Facts, task: &str, tolerance: Option<Span>) -> Finding {
+pub fn path_interval(
+    facts: &Facts,
+    task: &str,
+    tolerance: Option<Span>,
+    narrower_than: Option<Span>,
+) -> Finding {
     let slack = tolerance.map_or(0, |span| span.ns.cast_signed());
+    let widest = narrower_than.map(|span| span.ns.cast_signed());
     let mut judge = Judge::new(
         "path-interval",
         task,
@@ -205,6 +211,15 @@ pub fn path_interval(facts: &Facts, task: &str, tolerance: Option<Span>) -> Find
             ) {
                 judge.judged(1);
                 widths.push(high - low);
+                judge.demand(widest.is_none_or(|widest| high - low < widest), || {
+                    format!(
+                        "{pair}, interval {}: {} … {} is {} wide",
+                        row.interval,
+                        duration(low),
+                        duration(high),
+                        duration(high - low)
+                    )
+                });
                 judge.demand((low - slack..=high + slack).contains(&seen), || {
                     format!(
                         "{pair}, interval {}: {} … {} does not hold {}",

@@ -92,6 +92,9 @@ pub fn tunnel(scenario: &Scenario, plan: &TunnelPlan) -> Result<TunnelSpec, Orde
             IgmpVersion::V3
         },
         ping_interval: scenario.monitor.ping.map(span).unwrap_or(Span::from_s(0)),
+        router_clock_error: scenario
+            .tunnel(&plan.name)
+            .and_then(|tunnel| tunnel.router_clock_error.map(span)),
     })
 }
 

@@ -48,6 +48,15 @@ impl Checker<'_> {
                 "at least \"10ms\"",
             );
         }
+        for (index, tunnel) in scenario.tunnels.iter().enumerate() {
+            if tunnel.router_clock_error.is_some() && monitor.ping.is_none() {
+                self.wrong(
+                    &format!("tunnel.{index}.router_clock_error"),
+                    "a router's clock is asked with every ping, and there are none",
+                    "give monitor.ping, or leave it out",
+                );
+            }
+        }
         if scenario.monitor_node().is_none()
             && !(monitor.tasks.is_empty()
                 && monitor.passives.is_empty()

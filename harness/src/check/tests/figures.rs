@@ -134,20 +134,25 @@ fn path_estimates_are_judged_against_the_taps() {
         "estimated",
     );
     held(&path::path_loss(&facts, "red", Probability(0.01)));
-    held(&path::path_interval(&facts, "red", None));
+    held(&path::path_interval(&facts, "red", None, None));
     world.claims.intervals[0].path_delay_low_ns = Some(11 * MS as i64);
     failed(
-        &path::path_interval(&world.facts(), "red", None),
+        &path::path_interval(&world.facts(), "red", None, None),
         "does not hold 10.00 ms",
     );
-    held(&path::path_interval(&world.facts(), "red", Some(span(1))));
+    held(&path::path_interval(
+        &world.facts(),
+        "red",
+        Some(span(1)),
+        None,
+    ));
     world
         .claims
         .intervals
         .iter_mut()
         .for_each(|row| (row.path_loss_low, row.path_loss_half) = (Some(0.15), Some(0.3)));
     failed(
-        &path::path_interval(&world.facts(), "red", Some(span(1))),
+        &path::path_interval(&world.facts(), "red", Some(span(1)), None),
         "far more than 5 in 100",
     );
     failed(
