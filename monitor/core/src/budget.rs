@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [budget]
-//! probes = "25kpps"          # sent by this monitor, all tasks together
+//! probes = "25kpps"          # sent by this monitor, all tasks and one-way measurements together
 //! probes_per_pe = "500pps"   # sent into any one tunnel
 //! copies = "250kpps"         # expected back
 //! ```
@@ -10,7 +10,8 @@
 //! Twice: a task whose rates do not fit into what others leave is not started; and while tasks run, no second, wherever
 //! it begins, sees more probes sent, or copies asked for, than the budget has. Only Poisson gaps or a driver that is late
 //! can want more for a moment. A probe that must wait no longer than [`WAIT_MAX`] waits; any other is shed: it has no
-//! number, is not sent, and is counted as neither sent nor lost.
+//! number, is not sent, and is counted as neither sent nor lost. What is sent again for another monitor is not counted here:
+//! it is part of that one's budget, as a copy.
 
 use std::collections::VecDeque;
 
@@ -28,7 +29,7 @@ pub(crate) const WAIT_MAX: Span = Span::from_ms(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetSpec {
-    /// Probes of all tasks together, packets that are only sent included.
+    /// Probes of all tasks and one-way measurements together, packets that are only sent included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probes: Option<Rate>,
     /// Probes into any one tunnel.

@@ -69,6 +69,12 @@ impl<K: Clone + Ord + Hash> Due<K> {
         }
         self.ready.first().cloned()
     }
+
+    /// The one that has been due for longest, for who cannot do all that is due at once; instead of [`Due::poll`].
+    pub(crate) fn longest_due(&self, now: Instant) -> Option<K> {
+        let (at, key) = self.waiting.first()?;
+        (*at <= now).then(|| key.clone())
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +85,20 @@ mod tests {
 
     fn at(ns: u64) -> Instant {
         Instant::from_ns(ns)
+    }
+
+    #[test]
+    fn who_has_been_due_for_longest_comes_before_its_betters() {
+        let mut due = Due::new();
+        for (key, ns) in [(3, 5), (1, 9), (2, 7)] {
+            due.set(&key, Some(at(ns)));
+        }
+        assert_eq!(
+            (due.longest_due(at(4)), due.longest_due(at(9))),
+            (None, Some(3))
+        );
+        due.set(&3, Some(at(12)));
+        assert_eq!(due.longest_due(at(9)), Some(2));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) use known::{Inferred, Known};
 pub(crate) use peer::{Heard, Peers};
 pub use peer::{PEER_TIMEOUT, PeerFailure, PeerRequest};
 pub(crate) use reflector::{REFLECTED_RATE_MAX, Reflector};
-pub(crate) use run::{Output, Run, Setting, Sight};
+pub(crate) use run::{Output, Run, Setting, Sight, copies_back};
 pub(crate) use window::LEAVES_MAX;
 
 use crate::name::Name;

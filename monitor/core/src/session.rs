@@ -317,8 +317,11 @@ impl Session {
 
     /// When [`Session::poll_transmit`] has something to do, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.waiting.is_empty() || matches!(self.ending, Ending::Leaving) {
+        if !self.waiting.is_empty() {
             return Some(Instant::ZERO);
+        }
+        if matches!(self.ending, Ending::Leaving) {
+            return self.agenda.report_held_until().or(Some(Instant::ZERO));
         }
         [self.agenda.first(), self.alarms.next_deadline()]
             .into_iter()

@@ -79,6 +79,33 @@ fn ten_thousand_tunnels_do_not_speak_at_once() {
     );
 }
 
+/// Ten thousand join together: a hundred at once, the rest within a second. A hundred wait for nobody.
+#[test]
+fn first_joins_of_ten_thousand_tunnels_are_spread_over_a_second_and_of_a_hundred_are_not() {
+    let is_report = |purpose: &Purpose| matches!(purpose, Purpose::Igmp { .. });
+    let joined_by = |log: &[(Instant, Purpose)], end: Instant| {
+        let early = log.iter().filter(|(at, _)| *at <= end);
+        let tunnels = early.filter_map(|(_, purpose)| match purpose {
+            Purpose::Igmp { tunnel } => Some(*tunnel),
+            _ => None,
+        });
+        tunnels.collect::<BTreeSet<u32>>().len()
+    };
+    let mut network = Network::new(plan(10_000, 10, "0.02pps", "0s"));
+    network.log = Some(Vec::new());
+    network.run(at(3), drop, drop);
+    let log = network.log.take().unwrap();
+    assert_eq!(joined_by(&log, at(0)), 100);
+    assert_eq!(joined_by(&log, at(1)), 10_000);
+    let (most, all) = fullest(&log, at(0), is_report);
+    assert!(most <= 200, "{most} reports in 10 ms");
+    assert_eq!(all, 20_000, "each says it twice");
+    let mut network = Network::new(plan(100, 10, "0.02pps", "0s"));
+    network.log = Some(Vec::new());
+    network.run(at(3), drop, drop);
+    assert_eq!(joined_by(&network.log.take().unwrap(), at(0)), 100);
+}
+
 #[test]
 fn reports_of_many_tunnels_are_all_told() {
     let mut network = Network::new(plan(6_000, 10, "0.02pps", "5s"));

@@ -17,7 +17,7 @@ use super::delay::Loops;
 use super::estimates::Estimates;
 use super::link::{Link, Role, SILENCE_MAX, Terms};
 use super::report::{OnewayRow, OnewayState, OnewayStatus};
-use super::spec::OnewaySpec;
+use super::spec::{LeafSpec, OnewaySpec};
 use super::why::Discards;
 use super::window::Window;
 use crate::control::{Answer, Operation};
@@ -103,6 +103,8 @@ pub(crate) struct Run {
     started: Instant,
     links: Vec<Link>,
     timetable: Option<Timetable>,
+    /// No probe before then: the budget has no room.
+    put_off: Instant,
     window: Window,
     probes_sent: u64,
     /// Of these, not warm-up.
@@ -140,6 +142,7 @@ impl Run {
             started: now,
             links: spec.leaf.iter().enumerate().filter_map(link).collect(),
             timetable: None,
+            put_off: Instant::ZERO,
             window: Window::new(setting.first_seq),
             probes_sent: 0,
             counted: 0,
@@ -214,6 +217,41 @@ impl Run {
         }
     }
 
+    /// Whether it sends, or will.
+    pub(crate) fn is_sending(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Probing { .. })
+    }
+
+    /// The probe that is due now, if one is: the tunnel it goes into, when it was, and how many copies it brings back.
+    pub(crate) fn peek_probe(&self, now: Instant) -> Option<(u32, Instant, usize)> {
+        let Phase::Probing { epoch, end } = self.phase else {
+            return None;
+        };
+        let most = self.spec.probes.count.filter(|_| now >= epoch);
+        let is_done =
+            end.is_some_and(|end| end <= now) || most.is_some_and(|most| self.counted >= most);
+        let is_due = !is_done && self.next_probe()? <= now;
+        let due = self.timetable.as_ref()?.next();
+        is_due.then(|| (self.up, due, copies_back(&self.spec)))
+    }
+
+    /// The probe that is due first is put off until then.
+    pub(crate) fn put_off_probe(&mut self, at: Instant) {
+        self.put_off = at;
+    }
+
+    /// The probe that is due first is not sent at all: it has no number, and is not lost.
+    pub(crate) fn shed_probe(&mut self, now: Instant, rng: &mut impl Rng) {
+        if let Some(timetable) = &mut self.timetable {
+            timetable.advance(now, rng);
+        }
+    }
+
+    fn next_probe(&self) -> Option<Instant> {
+        let due = self.timetable.as_ref().map(Timetable::next)?;
+        Some(due.max(self.put_off))
+    }
+
     /// The next probe, if one is due. Sending ends here when the count or time is reached.
     pub(crate) fn poll_probe(&mut self, now: Instant, rng: &mut impl Rng) -> Option<Probe> {
         loop {
@@ -224,8 +262,7 @@ impl Run {
                 self.stop_sending(end);
                 return None;
             }
-            let timetable = self.timetable.as_mut()?;
-            if timetable.next() > now {
+            if self.next_probe()? > now {
                 return None;
             }
             let warmup = now < epoch;
@@ -239,7 +276,7 @@ impl Run {
                 self.stop_sending(now);
                 return None;
             }
-            timetable.advance(now, rng);
+            self.timetable.as_mut()?.advance(now, rng);
             // Too many are open: this one is not sent.
             let Some(seq) = self.window.send(now, warmup) else {
                 continue;
@@ -355,11 +392,7 @@ impl Run {
         let links = self.links.iter().filter_map(Link::next_deadline);
         let own = match self.phase {
             Phase::Waiting => [None, None, None],
-            Phase::Probing { end, .. } => [
-                self.timetable.as_ref().map(Timetable::next),
-                end,
-                self.settles_next(),
-            ],
+            Phase::Probing { end, .. } => [self.next_probe(), end, self.settles_next()],
             Phase::Draining { .. } => [self.settles_next(), None, None],
             Phase::Over => return None,
         };
@@ -457,6 +490,12 @@ impl Run {
         }
         out.push(Output::Over);
     }
+}
+
+/// Copies of a probe that come back to this monitor: down each way, and from a peer that sends it again.
+pub(crate) fn copies_back(spec: &OnewaySpec) -> usize {
+    let reflects = |leaf: &&LeafSpec| matches!(leaf, LeafSpec::Reflector { .. });
+    spec.down.len() + spec.leaf.iter().filter(reflects).count()
 }
 
 fn whole_blocks(window: Span, block: Span) -> u64 {

@@ -3,14 +3,22 @@
 use super::Session;
 use crate::due::Due;
 use crate::name::Name;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::view::View;
+
+/// So many membership reports may leave at once; more follow one by one, so far apart: those of thousands of tunnels that
+/// join together must not overrun the way to their routers. Ten thousand have said it after a second, which is no later
+/// than RFC 3376 section 8.11 would have it said again.
+const REPORTS_AT_ONCE: u64 = 100;
+const REPORTS_APART: Span = Span::from_ns(100_000);
 
 /// When what is due.
 #[derive(Debug)]
 pub(super) struct Agenda {
     /// Membership reports, by tunnel.
     pub(super) reports: Due<u32>,
+    /// When the reports so far would have left, had each kept its distance.
+    reports_paced: Instant,
     /// Pings, by tunnel.
     pub(super) pings: Due<u32>,
     /// Probes, by run of a task.
@@ -25,6 +33,7 @@ impl Default for Agenda {
     fn default() -> Self {
         Agenda {
             reports: Due::new(),
+            reports_paced: Instant::ZERO,
             pings: Due::new(),
             probes: Due::new(),
             tasks: Due::new(),
@@ -36,10 +45,34 @@ impl Default for Agenda {
 impl Agenda {
     /// When the first of all is due.
     pub(super) fn first(&self) -> Option<Instant> {
-        let tunnels = [self.reports.first(), self.pings.first()];
+        let report = self.reports.first().map(|at| at.max(self.reports_from()));
+        let tunnels = [report, self.pings.first()];
         let tasks = [self.probes.first(), self.tasks.first()];
         let all = tunnels.into_iter().chain(tasks).chain([self.views.first()]);
         all.flatten().min()
+    }
+
+    /// The tunnel whose report is due and may leave.
+    pub(super) fn poll_report(&mut self, now: Instant) -> Option<u32> {
+        let may_leave = self.reports_from() <= now;
+        may_leave.then(|| self.reports.longest_due(now)).flatten()
+    }
+
+    pub(super) fn handle_report_sent(&mut self, now: Instant) {
+        self.reports_paced = self.reports_paced.max(now) + REPORTS_APART;
+    }
+
+    /// When the next report may leave that is due, but must wait for others.
+    pub(super) fn report_held_until(&self) -> Option<Instant> {
+        let from = self.reports_from();
+        self.reports
+            .first()
+            .is_some_and(|at| at < from)
+            .then_some(from)
+    }
+
+    fn reports_from(&self) -> Instant {
+        self.reports_paced - REPORTS_APART.times(REPORTS_AT_ONCE - 1)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keeping to the budget: tasks that do not fit are refused, probes that do not fit wait or are shed.
+//! Keeping to the budget: tasks and one-way measurements that do not fit are refused, probes that do not fit wait or are shed.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,8 @@ use super::Session;
 use crate::budget::{BudgetSpec, BudgetStatus, Planned, Turn, WAIT_MAX};
 use crate::control::{ErrorCode, Refusal};
 use crate::name::Name;
+use crate::oneway::copies_back;
+use crate::oneway::spec::OnewaySpec;
 use crate::spec::TaskSpec;
 use crate::time::{Instant, Rate};
 
@@ -26,15 +28,15 @@ impl Session {
         Ok(())
     }
 
-    /// Refuses a task that would exceed the budget, with the arithmetic.
-    pub(super) fn check_budget(&self, spec: &TaskSpec, pairs: usize) -> Result<(), Refusal> {
+    /// Refuses what would exceed the budget, with the arithmetic. `what` is what is to start.
+    pub(super) fn check_budget(&self, what: &str, load: &Load<'_>) -> Result<(), Refusal> {
         let budget = &self.budget.spec;
         if !self.budget.is_set() {
             return Ok(());
         }
         let mut plans = Plans::of_session(self);
-        plans.add(spec, pairs);
-        let at_once = copies_at_once(spec);
+        plans.add(load);
+        let at_once = load.at_once;
         let problem = match budget.copies {
             Some(most) if at_once * 1_000 > most.as_millipps() => Some(format!(
                 "each probe alone brings {at_once} copies back, and the budget allows {most}"
@@ -44,11 +46,9 @@ impl Session {
         let Some(problem) = problem else {
             return Ok(());
         };
-        let (senders, rate) = (spec.senders.len(), spec.probes.rate);
-        let message = format!(
-            "cannot start task {}: with its {senders} senders of {rate} {problem}",
-            spec.name
-        );
+        let (senders, rate) = (load.senders.len(), load.rate);
+        let message =
+            format!("cannot start {what}: with its {senders} senders of {rate} {problem}");
         let remedy =
             "lower its rate, name fewer tunnels, stop other tasks, or allow more under [budget]";
         Err(Refusal::new(ErrorCode::Limit, message, remedy))
@@ -75,33 +75,102 @@ impl Session {
         })
     }
 
-    /// Whether the probe that a run has due may be sent now. One that may not is put off, or shed if that were too long.
+    /// Whether the probe that a task has due may be sent now. One that may not is put off, or shed if that were too long.
     pub(super) fn has_turn(&mut self, now: Instant, id: u32) -> bool {
-        let Some(task) = self.tasks.get_mut(id).filter(|_| self.budget.is_set()) else {
+        let task = self.tasks.get(id).filter(|_| self.budget.is_set());
+        let Some((tunnel, due, copies)) = task.and_then(|task| task.peek_probe(now)) else {
             return true;
         };
-        let Some((tunnel, due, copies)) = task.peek_probe(now) else {
+        let claim = self.claim(now, tunnel, due, copies);
+        if let Some(task) = self.tasks.get_mut(id) {
+            match claim {
+                Claim::Granted => {}
+                Claim::PutOff(at) => task.put_off_probe(at),
+                Claim::Shed => task.shed_probe(now, &mut self.rng),
+            }
+        }
+        claim == Claim::Granted
+    }
+
+    /// The same for a one-way measurement.
+    pub(super) fn oneway_has_turn(&mut self, now: Instant, id: u32) -> bool {
+        let run = self.oneway.runs.get(&id).filter(|_| self.budget.is_set());
+        let Some((tunnel, due, copies)) = run.and_then(|run| run.peek_probe(now)) else {
             return true;
         };
+        let claim = self.claim(now, tunnel, due, copies);
+        if let Some(run) = self.oneway.runs.get_mut(&id) {
+            match claim {
+                Claim::Granted => {}
+                Claim::PutOff(at) => run.put_off_probe(at),
+                Claim::Shed => run.shed_probe(now, &mut self.rng),
+            }
+        }
+        claim == Claim::Granted
+    }
+
+    /// Takes room in the budget for a probe that was due at `due`, if there is any soon enough; what is shed is counted.
+    fn claim(&mut self, now: Instant, tunnel: u32, due: Instant, copies: usize) -> Claim {
         match self.budget.turn(now, tunnel, copies) {
             Turn::Now => {
                 self.budget.handle_sent(now, tunnel, copies);
-                return true;
+                Claim::Granted
             }
-            Turn::At(at) if at.since(due) <= WAIT_MAX => task.put_off_probe(at),
+            Turn::At(at) if at.since(due) <= WAIT_MAX => Claim::PutOff(at),
             Turn::At(_) => {
-                task.shed_probe(now, &mut self.rng);
                 self.budget.shed += 1;
                 if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
                     tunnel.overhead.probes_shed += 1;
                 }
+                Claim::Shed
             }
         }
-        false
     }
 }
 
-/// Rates that tasks are to send at, in thousandths of a packet a second.
+/// What becomes of a probe that wants to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// It is sent.
+    Granted,
+    /// It is sent then.
+    PutOff(Instant),
+    /// It never is.
+    Shed,
+}
+
+/// What a task or a one-way measurement puts on the network.
+pub(super) struct Load<'a> {
+    rate: Rate,
+    senders: &'a [Name],
+    /// Copies that come back when each sender has sent one probe.
+    copies: u64,
+    /// Copies that one probe brings back at most.
+    at_once: u64,
+}
+
+impl<'a> Load<'a> {
+    pub(super) fn of_task(spec: &'a TaskSpec) -> Load<'a> {
+        Load {
+            rate: spec.probes.rate,
+            senders: &spec.senders,
+            copies: super::tasks::pairs(spec) as u64,
+            at_once: copies_at_once(spec),
+        }
+    }
+
+    pub(super) fn of_oneway(spec: &'a OnewaySpec) -> Load<'a> {
+        let copies = copies_back(spec) as u64;
+        Load {
+            rate: spec.probes.rate,
+            senders: std::slice::from_ref(&spec.up),
+            copies,
+            at_once: copies,
+        }
+    }
+}
+
+/// Rates that are to be sent at, in thousandths of a packet a second.
 #[derive(Debug, Default)]
 struct Plans<'a> {
     probes: u64,
@@ -113,16 +182,19 @@ impl<'a> Plans<'a> {
     fn of_session(session: &'a Session) -> Plans<'a> {
         let mut plans = Plans::default();
         for task in session.tasks.iter().filter(|task| task.is_sending()) {
-            plans.add(&task.spec, super::tasks::pairs(&task.spec));
+            plans.add(&Load::of_task(&task.spec));
+        }
+        for run in session.oneway.runs.values().filter(|run| run.is_sending()) {
+            plans.add(&Load::of_oneway(&run.spec));
         }
         plans
     }
 
-    fn add(&mut self, spec: &'a TaskSpec, pairs: usize) {
-        let rate = spec.probes.rate.as_millipps();
-        self.probes += rate * spec.senders.len() as u64;
-        self.copies += rate * pairs as u64;
-        for sender in &spec.senders {
+    fn add(&mut self, load: &Load<'a>) {
+        let rate = load.rate.as_millipps();
+        self.probes += rate * load.senders.len() as u64;
+        self.copies += rate * load.copies;
+        for sender in load.senders {
             *self.by_tunnel.entry(sender).or_default() += rate;
         }
     }

@@ -4,6 +4,7 @@ mod checks;
 
 use std::net::Ipv4Addr;
 
+use super::budget::Load;
 use super::{DropLog, Session};
 use crate::control::{Answer, ErrorCode, Event, Named, OnewaySpec, Operation, Refusal};
 use crate::inference::Confidence;
@@ -180,6 +181,8 @@ impl Session {
     /// Starts a measurement; one of its name that is over is forgotten, but for what it found.
     pub(super) fn oneway_start(&mut self, now: Instant, spec: OnewaySpec) -> Result<u32, Refusal> {
         self.check_oneway(&spec)?;
+        let what = format!("one-way measurement {}", spec.name);
+        self.check_budget(&what, &Load::of_oneway(&spec))?;
         let confidence = Confidence::new(spec.confidence.share()).ok_or_else(|| {
             let (name, found) = (&spec.name, spec.confidence);
             let message = format!("cannot start one-way measurement {name}: confidence {found}");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 
+use super::budget::Load;
 use super::{Ending, Session};
 use crate::control::{ErrorCode, Event, Refusal};
 use crate::membership::Owner;
@@ -172,7 +173,8 @@ impl Session {
             ));
         }
         self.check_memory(spec, pairs)?;
-        self.check_budget(spec, pairs)?;
+        let what = format!("task {}", spec.name);
+        self.check_budget(&what, &Load::of_task(spec))?;
         if self.tasks.iter().filter(|t| !t.is_finished()).count() >= RUNS_MAX {
             let message = format!("cannot start task {}: {RUNS_MAX} are running", spec.name);
             return Err(Refusal::new(ErrorCode::Limit, message, "stop one first"));

@@ -82,12 +82,13 @@ impl Session {
     }
 
     fn poll_report(&mut self, now: Instant) -> Option<Transmit> {
-        while let Some(id) = self.agenda.reports.poll(now) {
+        while let Some(id) = self.agenda.poll_report(now) {
             let (rng, errors) = (&mut self.rng, &mut self.transmit_errors);
             let tunnel = self.tunnels.get_mut(id);
             let report = tunnel.and_then(|t| transmit_report(t, now, rng, errors));
             self.reschedule_tunnel(id);
             if report.is_some() {
+                self.agenda.handle_report_sent(now);
                 return report;
             }
         }
@@ -109,6 +110,9 @@ impl Session {
     }
 
     fn next_oneway_due(&mut self, id: u32, now: Instant) -> Option<Probe> {
+        if !self.oneway_has_turn(now, id) {
+            return None;
+        }
         let run = self.oneway.runs.get_mut(&id)?;
         run.poll_probe(now, &mut self.rng)
     }
