@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::AlarmSpec;
 use crate::budget::BudgetSpec;
 use crate::oneway::spec::{OnewaySpec, PeerSpec, RemoteSpec};
+use crate::probe_files::ProbeFilesSpec;
 use crate::retention::RetentionSpec;
 use crate::shard::ShardSpec;
 use crate::spec::{JoinSpec, MvpnSpec, PROBE_PORT, PassiveSpec, SendSpec, TaskSpec, TunnelSpec};
@@ -54,6 +55,9 @@ pub struct Config {
     pub log: LogLevel,
     /// Whether every probe's fate is written to the database, or interval results only.
     pub log_probes: bool,
+    /// Every probe's fate in Parquet files, whether there is a database or not. Taken from here at the monitor's start only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parquet: Option<ProbeFilesSpec>,
     /// UDP port of probes.
     pub probe_port: u16,
     /// How probes are sent.
@@ -102,6 +106,7 @@ impl Default for Config {
             retention: RetentionSpec::default(),
             log: LogLevel::default(),
             log_probes: true,
+            parquet: None,
             probe_port: PROBE_PORT,
             sending: Sending::default(),
             shard: None,

@@ -24,6 +24,7 @@ pub use crate::budget::{BudgetSpec, BudgetStatus};
 use crate::name::Name;
 pub use crate::oneway::report::*;
 pub use crate::oneway::spec::*;
+pub use crate::probe_files::ProbeFilesStatus;
 pub use crate::report::*;
 pub use crate::shard::{ShardStatus, Unseen};
 pub use crate::spec::*;
@@ -468,6 +469,9 @@ pub struct Status {
     pub transmit_errors: u64,
     /// Log records dropped because they were not taken in time.
     pub record_drops: u64,
+    /// The Parquet files of probes, if there are any. What they lost is among `record_drops` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_files: Option<ProbeFilesStatus>,
     /// Events dropped because they were not taken in time: subscribers have missed them.
     #[serde(default)]
     pub event_drops: u64,

@@ -45,6 +45,7 @@ mod passive;
 pub mod percent;
 mod ping;
 mod probe;
+pub mod probe_files;
 pub mod report;
 pub mod retention;
 mod router_clock;

@@ -17,7 +17,8 @@ use crate::time::{Span, read_scaled};
 
 /// Nothing younger is deleted, so nothing shorter can be asked for.
 pub const KEEP_MIN: Span = Span::from_s(3_600);
-/// The smallest size that can be asked for: what an empty database and some hours of results take.
+/// The smallest size that can be asked for: what an empty database and some hours of results take, or a few
+/// groups of rows of a file of probes.
 pub const SIZE_MIN: Size = Size(16_000_000);
 /// The word for "until somebody deletes it".
 const FOR_EVER: &str = "for-ever";
@@ -77,6 +78,11 @@ impl Keep {
 pub struct Size(u64);
 
 impl Size {
+    /// So many millions of bytes.
+    pub const fn from_mb(mb: u64) -> Size {
+        Size(mb * 1_000_000)
+    }
+
     /// In bytes.
     pub const fn as_bytes(self) -> u64 {
         self.0
@@ -105,7 +111,7 @@ pub enum RetentionError {
     #[error("cannot read a size from {0:?}: write a number and a unit, such as 500MB or 20GB")]
     Size(String),
     /// Too small.
-    #[error("{0} is too small for a database: {SIZE_MIN} is the least")]
+    #[error("{0} is too small: {SIZE_MIN} is the least")]
     TooSmall(Size),
 }
 

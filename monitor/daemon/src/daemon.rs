@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use vmscope_core::config::{Config, LogLevel};
 use vmscope_core::control::{ShardStatus, Unseen};
 use vmscope_core::fault::Planted;
+use vmscope_core::probe_files::ProbeFilesSpec;
 use vmscope_core::retention::{RetentionSpec, Size};
 use vmscope_core::session::{Options, Session};
-use vmscope_store::{Limits, Location, Retention, SessionStart, StoreError, Writer};
+use vmscope_store::{
+    Limits, Location, ProbeFileLimits, ProbeFiles, Retention, SessionStart, StoreError, Writer,
+};
 
 use crate::alarm::Notifier;
 use crate::capture::Capture;
@@ -36,6 +39,10 @@ pub fn run(arguments: &DaemonArgs, socket: &Path) -> Exit {
         log_to_stderr(arguments.log.map_or(config.log, LogLevel::from));
         let recipe = Recipe::new(&arguments.config, config, arguments.monitor.as_deref())?;
         recipe.interface()?;
+        let files = recipe.config.parquet.as_ref();
+        if let Some(problem) = files.and_then(ProbeFilesSpec::problem) {
+            return Err(bad_config(&recipe.path, problem));
+        }
         // Whether the configuration makes sense is known before anything is opened.
         recipe.begin()?;
         if arguments.check {
@@ -175,14 +182,13 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let notifier = Notifier::open(&config.alarms.sinks)
         .map_err(|error| bad_config(&recipe.path, error.to_string()))?;
     say_what_is_unseen(recipe.options.shard.as_ref());
-    let begun = open_database(recipe, &recipe.start(&interface, &stamps))
+    let begun = open_journal(recipe, &recipe.start(&interface, &stamps))
         .map_err(StartError::from)
         // Last of all: from here on, tasks send and warm up.
-        .and_then(|writer| Ok((writer, recipe.begin()?)));
-    let outcome = begun.and_then(|(writer, session)| {
+        .and_then(|journal| Ok((journal, recipe.begin()?)));
+    let outcome = begun.and_then(|(journal, session)| {
         let (number, tunnels) = (recipe.options.session, config.tunnels.len());
         tracing::info!("session {number} on {}, {tunnels} tunnels", interface.name);
-        let journal = Journal::new(writer, config.log_probes);
         driver::run(Parts {
             session,
             capture,
@@ -209,6 +215,21 @@ fn say_what_is_unseen(shard: Option<&ShardStatus>) {
             "{pairs} of the {of} pairs of {name} are measured by no monitor: their tunnels belong to different ones"
         );
     }
+}
+
+fn open_journal(recipe: &Recipe, start: &SessionStart) -> Result<Journal, StoreError> {
+    let files = recipe.config.parquet.as_ref().map(|spec| {
+        let limits = ProbeFileLimits {
+            bytes: spec.size.as_bytes(),
+            age: spec.every,
+            ..ProbeFileLimits::default()
+        };
+        ProbeFiles::open(spec.directory.clone(), start, limits)
+    });
+    let files = files.transpose()?;
+    let writer = open_database(recipe, start)?;
+    let offset_ns = start.realtime_minus_monotonic_ns;
+    Ok(Journal::new(writer, recipe.config.log_probes).with_probe_files(files, offset_ns))
 }
 
 fn open_database(recipe: &Recipe, start: &SessionStart) -> Result<Option<Writer>, StoreError> {

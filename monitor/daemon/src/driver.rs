@@ -273,6 +273,7 @@ impl Driver {
         if let Outcome::Ok(Answer::Status(status)) = &mut reply.outcome {
             // The core knows neither what became of its records nor how packets are sent.
             status.record_drops += self.parts.journal.lost();
+            status.probe_files = self.parts.journal.probe_files();
             status.transmit = self.parts.transmitter.description();
         }
         reply

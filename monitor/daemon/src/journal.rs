@@ -1,20 +1,53 @@
 //! The results database as the driver sees it: entries in, trouble out, nothing to wait for.
 
+use std::cell::Cell;
+
 use vmscope_core::alarm::Storm;
+use vmscope_core::control::ProbeFilesStatus;
 use vmscope_core::report::Record;
 use vmscope_core::time::Instant;
-use vmscope_store::{ClockAnchor, Counters, Entry, Health, Level, LogEvent, Put, Writer};
+use vmscope_store::{
+    ClockAnchor, Counters, Entry, Health, Level, LogEvent, ProbeFiles, Put, Writer,
+};
 
 use crate::clock::Step;
 
 /// How often a full queue is looked at.
 const ROOM_LOOKED_FOR_EVERY: std::time::Duration = std::time::Duration::from_millis(1);
 
+/// What is written where, in words.
+struct Place {
+    what: &'static str,
+    rows: &'static str,
+    taker: &'static str,
+    /// What the kinds of its events begin with.
+    kind: &'static str,
+    remedy: &'static str,
+}
+
+const DATABASE: Place = Place {
+    what: "results",
+    rows: "records",
+    taker: "the database takes them",
+    kind: "results",
+    remedy: "make room, or look after the database",
+};
+const PROBE_FILES: Place = Place {
+    what: "files of probes",
+    rows: "probes",
+    taker: "files take them",
+    kind: "probe-files",
+    remedy: "make room, or look after the directory",
+};
+
 /// Writes down what happens, if there is a database, and tells stderr what people should know.
 pub struct Journal {
     writer: Option<Writer>,
     log_probes: bool,
     last: Health,
+    files: Option<ProbeFiles>,
+    files_last: Health,
+    realtime_minus_monotonic_ns: Cell<i64>,
 }
 
 impl Journal {
@@ -24,11 +57,27 @@ impl Journal {
             writer,
             log_probes,
             last: Health::default(),
+            files: None,
+            files_last: Health::default(),
+            realtime_minus_monotonic_ns: Cell::new(0),
+        }
+    }
+
+    /// The same with files of probes, which are told the time of day from now on.
+    pub fn with_probe_files(self, files: Option<ProbeFiles>, offset_ns: i64) -> Journal {
+        Journal {
+            files,
+            realtime_minus_monotonic_ns: Cell::new(offset_ns),
+            ..self
         }
     }
 
     /// Writes a record of the core.
     pub fn record(&self, record: Record) {
+        if let Some(files) = &self.files {
+            // What is dropped is counted there, and said with the next counters.
+            let _ = files.put(&record);
+        }
         if self.log_probes || !matches!(record, Record::Probe(_)) {
             self.put(Entry::Record(record));
         }
@@ -56,6 +105,7 @@ impl Journal {
 
     /// Writes down that the wall clock was set.
     pub fn clock_step(&self, step: Step) {
+        self.realtime_minus_monotonic_ns.set(step.offset_ns);
         self.put(Entry::Clock(ClockAnchor {
             at_ns: step.at_ns,
             realtime_minus_monotonic_ns: step.offset_ns,
@@ -67,53 +117,90 @@ impl Journal {
         self.event(step.at_ns, Level::Info, "clock-step", message);
     }
 
-    /// Writes the driver's counters, and says what has become of the database since last time.
+    /// Writes the driver's counters, and says what has become of the database and the files since last time.
     pub fn counters(&mut self, mut counters: Counters) {
         let health = self.health();
         counters.record_drops += health.dropped + health.rejected;
         let now = counters.at_ns;
         self.put(Entry::Counters(counters));
         let last = std::mem::replace(&mut self.last, health.clone());
-        self.say_changes(now, &last, &health);
+        self.say_changes(now, &DATABASE, &last, &health);
+        if let Some(files) = &self.files {
+            files.handle_time(ClockAnchor {
+                at_ns: now,
+                realtime_minus_monotonic_ns: self.realtime_minus_monotonic_ns.get(),
+            });
+            let health = files.health();
+            let last = std::mem::replace(&mut self.files_last, health.clone());
+            self.say_changes(now, &PROBE_FILES, &last, &health);
+        }
     }
 
-    fn say_changes(&self, now: Instant, last: &Health, health: &Health) {
+    fn say_changes(&self, now: Instant, place: &Place, last: &Health, health: &Health) {
+        let Place {
+            what,
+            rows,
+            taker,
+            kind,
+            remedy,
+        } = place;
+        let say =
+            |level, how: &str, message| self.event(now, level, &format!("{kind}-{how}"), message);
         match (&last.failing, &health.failing) {
             (None, Some(why)) => {
                 let message = format!(
-                    "cannot write results: {why}; they wait, and are tried again every second: make room, or look after the database"
+                    "cannot write {what}: {why}; they wait, and are tried again every second: {remedy}"
                 );
-                self.event(now, Level::Error, "results-not-written", message);
+                say(Level::Error, "not-written", message);
             }
             (Some(_), None) => {
-                self.event(
-                    now,
+                say(
                     Level::Info,
-                    "results-written-again",
-                    "results are written again".to_owned(),
+                    "written-again",
+                    format!("{what} are written again"),
                 );
             }
             (None, None) | (Some(_), Some(_)) => {}
         }
         let dropped = health.dropped - last.dropped;
         if dropped > 0 {
-            let message = format!(
-                "{dropped} records were not written: they came faster than the database takes them"
-            );
-            self.event(now, Level::Error, "results-dropped", message);
+            let message =
+                format!("{dropped} {rows} were not written: they came faster than {taker}");
+            say(Level::Error, "dropped", message);
         }
         let rejected = health.rejected - last.rejected;
         if rejected > 0 {
             let why = health.rejection.as_deref().unwrap_or("no reason given");
             let message = format!("the database refused {rejected} records: {why}");
-            self.event(now, Level::Error, "results-rejected", message);
+            say(Level::Error, "rejected", message);
         }
     }
 
-    /// Records lost so far between the core and the file.
+    /// Records lost so far between the core and the database or files.
     pub fn lost(&self) -> u64 {
         let health = self.health();
-        health.dropped + health.rejected
+        let files = self
+            .files
+            .as_ref()
+            .map_or(0, |files| files.health().dropped);
+        health.dropped + health.rejected + files
+    }
+
+    /// How the files of probes are, if there are any.
+    pub fn probe_files(&self) -> Option<ProbeFilesStatus> {
+        let files = self.files.as_ref()?;
+        let Health {
+            written,
+            dropped,
+            failing,
+            ..
+        } = files.health();
+        Some(ProbeFilesStatus {
+            directory: files.directory().clone(),
+            written,
+            dropped,
+            failing,
+        })
     }
 
     /// Ends the session in good order.
@@ -122,6 +209,11 @@ impl Journal {
             at_ns,
             realtime_minus_monotonic_ns,
         });
+        match self.files.map(ProbeFiles::finish) {
+            Some(Ok(Health { dropped: 0, .. })) | None => {}
+            Some(Ok(health)) => tracing::error!("{} probes are in no file", health.dropped),
+            Some(Err(error)) => tracing::error!("{error}"),
+        }
         let Some(writer) = self.writer else { return };
         match writer.finish() {
             Ok(health) => match health.failing {

@@ -140,6 +140,9 @@ fn status(s: &Status) -> String {
         ("tasks running", s.tasks_running.to_string()),
     ];
     lines.retain(|(_, what)| !what.is_empty());
+    if let Some(files) = &s.probe_files {
+        lines.push(("probe files", units::probe_files(files)));
+    }
     if s.event_drops > 0 {
         lines.push(("not told", format!("{} events", s.event_drops)));
     }

@@ -76,6 +76,16 @@ pub enum StoreError {
     /// The number of this session is in the file already.
     #[error("the results database has a session {0} already: choose another number")]
     SessionTaken(u32),
+    /// Files of probes cannot be made.
+    #[error(
+        "cannot make files of probes in {path}: {source}; set `directory` under [parquet] to a directory that is there and can be written"
+    )]
+    ProbeFiles {
+        /// Where.
+        path: PathBuf,
+        /// What was found.
+        source: std::io::Error,
+    },
     /// The thread that writes could not be started.
     #[error("cannot start the thread that writes results: {0}")]
     Thread(std::io::Error),

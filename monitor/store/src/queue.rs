@@ -74,6 +74,13 @@ impl<T> Queue<T> {
         self.news.notify_one();
     }
 
+    /// Waits for so long; whether the queue was closed by then.
+    pub fn is_closed_within(&self, patience: Duration) -> bool {
+        // No number of entries is waited for, only the end.
+        self.sleep_until(self.lock(), usize::MAX, Some(patience))
+            .closed
+    }
+
     /// Closes the queue when the value goes.
     pub fn close_at_end(&self) -> impl Drop + '_ {
         Closing(self)

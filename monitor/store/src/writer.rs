@@ -173,7 +173,7 @@ impl Writer {
     }
 }
 
-fn health_of(shared: &Shared) -> Health {
+pub(crate) fn health_of(shared: &Shared) -> Health {
     Health {
         written: shared.written.load(Ordering::Relaxed),
         dropped: shared.dropped.load(Ordering::Relaxed),

@@ -104,7 +104,7 @@ fn one_way_losses_read_back_path_by_path() {
             [
                 (at, "down", "t2", 0.02),
                 (at, "leaf", "0", 0.01),
-                (at, "up", "", 0.03),
+                (at, "up", "t1", 0.03),
             ]
         };
         assert_eq!(shown, [look(5_000), look(6_000)].concat());
@@ -118,6 +118,23 @@ fn one_way_losses_read_back_path_by_path() {
             ),
             ("x", "spent", 93, 7)
         );
+        let latest = Reader::open(location).unwrap().oneway_latest().unwrap();
+        assert_eq!(latest.len(), 1);
+        let ways = latest[0].ways.iter();
+        let ways: Vec<_> = ways
+            .map(|way| (way.direction.as_str(), way.path.as_str(), way.high))
+            .collect();
+        assert_eq!(
+            ways,
+            [
+                ("down", "t2", 0.04),
+                ("leaf", "0", 0.02),
+                ("up", "t1", 0.06)
+            ]
+        );
+        let found = &latest[0];
+        let at = found.at.unwrap().as_ns() - start(7).realtime_minus_monotonic_ns;
+        assert_eq!((at, found.doubts.len(), found.unsure.len()), (6_000, 1, 1));
     });
 }
 

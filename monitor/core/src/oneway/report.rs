@@ -72,7 +72,10 @@ pub struct OnewayRow {
     pub blocks: u32,
     /// How it was inferred.
     pub configuration: Configuration,
-    /// From the monitor to the router, by the tunnel `up`.
+    /// The tunnel up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_tunnel: Option<Name>,
+    /// From the monitor to the router, by that tunnel.
     pub up: PathLoss,
     /// From the router to the monitor, by each tunnel `down`.
     pub down: Vec<(Name, PathLoss)>,

@@ -158,6 +158,7 @@ impl Session {
             transmit: String::new(),
             transmit_errors: self.transmit_errors,
             record_drops: self.record_drops,
+            probe_files: None,
             event_drops: self.event_drops,
             filter: self.filter.clone(),
             probe_port: self.options.probe_port,

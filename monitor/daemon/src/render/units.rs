@@ -1,6 +1,6 @@
 //! Numbers with their units, at a length that can be compared at a glance.
 
-use vmscope_core::control::{BudgetStatus, ShardStatus};
+use vmscope_core::control::{BudgetStatus, ProbeFilesStatus, ShardStatus};
 use vmscope_core::report::{Distribution, TaskState};
 use vmscope_core::time::Rate;
 
@@ -49,6 +49,22 @@ pub fn shard(part: &ShardStatus) -> String {
         words += &format!("; {pairs} of {of} pairs of {name} are measured by no monitor");
     }
     words
+}
+
+/// How the files of probes are, in words.
+pub fn probe_files(files: &ProbeFilesStatus) -> String {
+    let ProbeFilesStatus {
+        directory,
+        written,
+        dropped,
+        failing,
+    } = files;
+    let failing = failing
+        .iter()
+        .map(|why| format!("; cannot be written: {why}"));
+    let failing: String = failing.collect();
+    let place = directory.display();
+    format!("{written} probes in closed files in {place}, {dropped} dropped{failing}")
 }
 
 /// A budget and its use, in words.

@@ -42,14 +42,9 @@ pub(super) fn finished(db: &mut Database, session: u32, status: &OnewayStatus) -
 
 /// A row for each path.
 pub(super) fn row(db: &mut Database, session: u32, row: &OnewayRow) -> Result<()> {
-    path(
-        db,
-        session,
-        row,
-        ("up", String::new()),
-        &row.up,
-        row.up_delay,
-    )?;
+    let up = row.up_tunnel.as_ref().map(ToString::to_string);
+    let up = ("up", up.unwrap_or_default());
+    path(db, session, row, up, &row.up, row.up_delay)?;
     for (tunnel, loss) in &row.down {
         let delay = row.down_delay.iter().find(|(name, _)| name == tunnel);
         let path_name = ("down", tunnel.to_string());

@@ -172,6 +172,7 @@ pub fn oneway_row(at_ns: u64) -> OnewayRow {
         probes: 93,
         blocks: 9,
         configuration: Configuration::PerPacket,
+        up_tunnel: Some(name("t1")),
         up: loss(0.03),
         down: vec![(name("t2"), loss(0.02))],
         leaf: vec![loss(0.01)],

@@ -69,6 +69,7 @@ impl Run {
             probes: self.blocks.sent(),
             blocks: counts.len() as u32,
             configuration: found.configuration,
+            up_tunnel: Some(self.spec.up.clone()),
             up: PathLoss::from(&found.up),
             down: names.zip(found.down.iter().map(PathLoss::from)).collect(),
             leaf: found.leaf.iter().map(PathLoss::from).collect(),
