@@ -17,8 +17,9 @@ use crate::tunnel::check_sources;
 
 /// Runs that are not finished, at most.
 const RUNS_MAX: usize = 2_048;
-/// Finished runs kept for their results.
+/// Finished runs kept for their results, whatever their size; and small ones, as many as there may be others.
 const FINISHED_KEPT: usize = 32;
+const FINISHED_PAIRS_KEPT: usize = 100_000;
 /// Pings are needed so much longer than an interval and its loss timeout: for closing it in parts, and for late drivers.
 const PING_MARGIN: Span = Span::from_s(30);
 /// Fastest sender.
@@ -335,18 +336,16 @@ impl Session {
     }
 
     fn forget_oldest_finished(&mut self) {
-        let finished: Vec<u32> = self
-            .tasks
-            .iter()
-            .filter(|t| t.is_finished())
-            .map(|t| t.id)
-            .collect();
-        for id in finished
-            .iter()
-            .take(finished.len().saturating_sub(FINISHED_KEPT))
-        {
-            self.forget(*id);
-            self.task_names.retain(|_, latest| latest != id);
+        let finished = self.tasks.iter().filter(|t| t.is_finished());
+        let finished: Vec<(u32, usize)> = finished.map(|t| (t.id, t.pair_count())).collect();
+        let mut pairs_kept = 0;
+        for (newer, (id, pairs)) in finished.into_iter().rev().enumerate() {
+            pairs_kept += pairs;
+            let is_small = newer < RUNS_MAX && pairs_kept <= FINISHED_PAIRS_KEPT;
+            if newer >= FINISHED_KEPT && !is_small {
+                self.forget(id);
+                self.task_names.retain(|_, latest| *latest != id);
+            }
         }
     }
 }
