@@ -1,4 +1,5 @@
-//! What a captured packet costs the core: read, matched to its probe, accounted for. `cargo bench -p vmscope-core --bench packets`.
+//! What packets cost the core: captured ones, read and matched to their probe; and all that time brings about, probes built,
+//! decided, accounted for by pair and interval. `cargo bench -p vmscope-core --bench packets`.
 //!
 //! A million packets a second on one core would be a microsecond each, the kernel's part not counted.
 
@@ -35,7 +36,11 @@ fn session(tunnels: u32) -> Session {
         "[[tasks]]\nname = \"all\"\ngroup = \"239.1.1.1\"\nsenders = [{names}]\nreceivers = [{names}]\n\
          probes = {{ rate = \"{RATE}pps\", warmup = \"1ms\", interval = \"1s\", loss_timeout = \"100ms\" }}\n"
     );
-    let mut session = Session::new(Instant::ZERO, Options::default());
+    let options = Options {
+        logs_probes: false,
+        ..Options::default()
+    };
+    let mut session = Session::new(Instant::ZERO, options);
     let config = Config::from_toml(&text).expect("a configuration");
     session
         .load(Instant::ZERO, &config)
@@ -60,13 +65,34 @@ fn copy_for(tunnel: u32, probe: &[u8]) -> Vec<u8> {
     copy
 }
 
-/// Time that the session takes for `rounds` probes and all that comes of them.
-fn time(session: &mut Session, now: &mut Instant, tunnels: u32, rounds: u64) -> Duration {
-    let mut spent = Duration::ZERO;
+/// What is timed.
+#[derive(Clone, Copy)]
+enum Part {
+    /// Reading what was captured, and matching it.
+    Matching,
+    /// Building probes, deciding and accounting for them, closing intervals.
+    Accounting,
+}
+
+/// Time that a part takes for `rounds` probes and all that comes of them.
+fn time(
+    part: Part,
+    session: &mut Session,
+    now: &mut Instant,
+    tunnels: u32,
+    rounds: u64,
+) -> Duration {
+    let (mut matching, mut accounting) = (Duration::ZERO, Duration::ZERO);
     let mut done = 0;
     while done < rounds {
         *now = *now + Span::from_ns(1_000_000_000 / RATE / u64::from(tunnels));
-        while let Some(packet) = session.poll_transmit(*now) {
+        loop {
+            let begun = Watch::now();
+            let packet = session.poll_transmit(*now);
+            accounting += begun.elapsed();
+            let Some(packet) = packet else {
+                break;
+            };
             let Purpose::Probe { sender, .. } = packet.purpose else {
                 continue;
             };
@@ -79,26 +105,34 @@ fn time(session: &mut Session, now: &mut Instant, tunnels: u32, rounds: u64) -> 
             for copy in &copies {
                 session.handle_packet(stamp, stamp, copy, Direction::Incoming);
             }
-            spent += begun.elapsed();
+            matching += begun.elapsed();
             session.take_back(packet.bytes);
             done += 1;
         }
         while session.poll_record().is_some() {}
         while session.poll_event().is_some() {}
     }
-    spent
+    match part {
+        Part::Matching => matching,
+        Part::Accounting => accounting,
+    }
 }
 
 fn packets(c: &mut Criterion) {
-    let mut group = c.benchmark_group("a probe and its copies");
-    for tunnels in [2, 10, 100] {
-        let (mut session, mut now) = (session(tunnels), Instant::ZERO);
-        group.throughput(Throughput::Elements(tunnels.into()));
-        group.bench_function(BenchmarkId::new("tunnels", tunnels), |b| {
-            b.iter_custom(|rounds| time(&mut session, &mut now, tunnels, rounds));
-        });
+    for (name, part) in [
+        ("a probe and its copies, matched", Part::Matching),
+        ("a probe and its copies, accounted for", Part::Accounting),
+    ] {
+        let mut group = c.benchmark_group(name);
+        for tunnels in [2, 10, 100] {
+            let (mut session, mut now) = (session(tunnels), Instant::ZERO);
+            group.throughput(Throughput::Elements(tunnels.into()));
+            group.bench_function(BenchmarkId::new("tunnels", tunnels), |b| {
+                b.iter_custom(|rounds| time(part, &mut session, &mut now, tunnels, rounds));
+            });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group!(benches, packets);

@@ -54,12 +54,21 @@ impl Running {
         }
     }
 
-    /// Adds a sample. A time below zero counts as zero in the quantiles.
-    pub fn add(&mut self, sample_ns: i64) {
-        self.histogram.add(sample_ns.max(0) as u64);
-        self.sum_ns += i128::from(sample_ns);
-        self.min_ns = self.min_ns.min(sample_ns);
-        self.max_ns = self.max_ns.max(sample_ns);
+    /// Adds samples, which come in ascending order. A time below zero counts as zero in the quantiles.
+    pub fn add_sorted(&mut self, ascending_ns: &[i64]) {
+        let (Some(first), Some(last)) = (ascending_ns.first(), ascending_ns.last()) else {
+            return;
+        };
+        let at_least_zero = ascending_ns.iter().map(|ns| (*ns).max(0) as u64);
+        self.histogram.add_sorted(at_least_zero);
+        self.sum_ns += ascending_ns.iter().map(|ns| i128::from(*ns)).sum::<i128>();
+        self.min_ns = self.min_ns.min(*first);
+        self.max_ns = self.max_ns.max(*last);
+    }
+
+    #[cfg(test)]
+    fn add(&mut self, sample_ns: i64) {
+        self.add_sorted(&[sample_ns]);
     }
 
     /// The distribution so far; `None` without a sample.
@@ -120,10 +129,13 @@ mod tests {
 
     #[test]
     fn extremes_do_not_break_the_histogram() {
-        let mut running = Running::new(5000);
+        let (mut running, mut sorted) = (Running::new(5000), Running::new(5000));
         for sample in [-5, 0, i64::MAX / 2, 1] {
             running.add(sample);
         }
+        sorted.add_sorted(&[]);
+        sorted.add_sorted(&[-5, 0, 1, i64::MAX / 2]);
         assert_eq!(running.summary().unwrap().min_ns, -5);
+        assert_eq!(running.summary(), sorted.summary());
     }
 }

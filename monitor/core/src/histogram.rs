@@ -83,12 +83,37 @@ impl Histogram {
     }
 
     /// A time was seen.
-    pub fn add(&mut self, ns: u64) {
-        let bucket = self.digits.bucket(ns.min(NS_MAX));
-        self.samples += 1;
-        match self.counts.binary_search_by_key(&bucket, |c| c.bucket) {
-            Ok(at) => self.counts[at].times = self.counts[at].times.saturating_add(1),
-            Err(at) => self.counts.insert(at, Count { bucket, times: 1 }),
+    #[cfg(test)]
+    fn add(&mut self, ns: u64) {
+        self.add_sorted(std::iter::once(ns));
+    }
+
+    /// Times were seen, which come in ascending order: a bucket is looked up once for all that are in it.
+    pub fn add_sorted(&mut self, ascending: impl Iterator<Item = u64>) {
+        let mut seen = Count {
+            bucket: 0,
+            times: 0,
+        };
+        for ns in ascending {
+            let bucket = self.digits.bucket(ns.min(NS_MAX));
+            if bucket != seen.bucket {
+                self.count(seen);
+                seen = Count { bucket, times: 0 };
+            }
+            seen.times = seen.times.saturating_add(1);
+        }
+        self.count(seen);
+    }
+
+    fn count(&mut self, seen: Count) {
+        if seen.times == 0 {
+            return;
+        }
+        self.samples += u64::from(seen.times);
+        let found = self.counts.binary_search_by_key(&seen.bucket, |c| c.bucket);
+        match found {
+            Ok(at) => self.counts[at].times = self.counts[at].times.saturating_add(seen.times),
+            Err(at) => self.counts.insert(at, seen),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::distribution::{Running, exact};
 use crate::fault::{Fault, Planted};
-use crate::probe::{Arrival, Sent};
+use crate::probe::{Arrival, Decided};
 use crate::report::{Distribution, PairCounts};
 use crate::time::Instant;
 
@@ -80,6 +80,8 @@ pub struct Ledger {
     /// Intervals that are open, by sender; one that nothing was counted in is not here.
     intervals: BTreeMap<u64, Vec<Account>>,
     closing: Option<Closing>,
+    /// Those of the interval that was closed last, emptied: the next one's are as large.
+    spare: Vec<Account>,
     totals: Vec<Option<Box<TaskAccount>>>,
     /// Every interval before this one is closed.
     open_from: u64,
@@ -96,6 +98,7 @@ impl Ledger {
         Ledger {
             intervals: BTreeMap::new(),
             closing: None,
+            spare: Vec::new(),
             totals,
             open_from: 0,
             senders,
@@ -111,11 +114,11 @@ impl Ledger {
 
     /// Counts a decided probe at all its receivers. A sender's probes come in the order of their numbers. Returns the
     /// interval that it was counted in: `interval`, unless that is closed already.
-    pub fn count(&mut self, sender: usize, interval: u64, probe: &Sent) -> u64 {
+    pub fn count(&mut self, sender: usize, interval: u64, probe: &Decided<'_>) -> u64 {
         let interval = interval.max(self.open_from);
-        let senders = self.senders;
+        let (senders, spare) = (self.senders, &mut self.spare);
         let accounts = self.intervals.entry(interval).or_insert_with(|| {
-            let mut accounts = Vec::new();
+            let mut accounts = std::mem::take(spare);
             accounts.resize_with(senders, Account::default);
             accounts
         });
@@ -156,7 +159,10 @@ impl Ledger {
                 return Some((pair, total.take(counts, &samples)));
             }
         }
-        self.closing = None;
+        if let Some(Closing { mut accounts, .. }) = self.closing.take() {
+            accounts.iter_mut().for_each(Account::clear);
+            self.spare = accounts;
+        }
         None
     }
 
@@ -196,8 +202,14 @@ impl Ledger {
 }
 
 impl Account {
+    fn clear(&mut self) {
+        self.seqs.clear();
+        self.delays_ns.clear();
+        self.surplus.clear();
+    }
+
     /// Adds a probe. Duplicates and reordering never make a loss (VS-05).
-    fn add(&mut self, probe: &Sent, receivers: usize, fault: Planted) {
+    fn add(&mut self, probe: &Decided<'_>, receivers: usize, fault: Planted) {
         let first = self.delays_ns.len();
         self.seqs.push(probe.seq);
         self.delays_ns.resize(first + receivers, NOT_EXPECTED);
@@ -267,16 +279,17 @@ impl TaskAccount {
             self.last = Some(*sample);
         }
         self.counts += counts;
-        delays.iter().for_each(|delay| self.delay.add(*delay));
-        variations.iter().for_each(|v| self.variation.add(*v));
-        let delay = exact(&mut delays);
-        // RFC 5481 §4.2: delay above the interval's smallest. `exact` has sorted the delays.
+        // `exact` sorts.
+        let (delay, ipdv) = (exact(&mut delays), exact(&mut variations));
+        self.delay.add_sorted(&delays);
+        self.variation.add_sorted(&variations);
+        // RFC 5481 §4.2: delay above the interval's smallest.
         let smallest = delays.first().copied().unwrap_or_default();
         delays.iter_mut().for_each(|delay| *delay -= smallest);
         Summary {
             counts,
             delay,
-            ipdv: exact(&mut variations),
+            ipdv,
             pdv: exact(&mut delays),
         }
     }
@@ -313,19 +326,18 @@ mod tests {
     use super::*;
     use crate::probe::{Flow, Patience, Receivers};
     use crate::time::Span;
-    use std::sync::Arc;
 
     fn count(ledger: &mut Ledger, seq: u64, interval: u64, delay_ms: Option<u64>) {
         let sent = Instant::ZERO + Span::from_ms(100 * seq);
-        let receivers = Arc::new(Receivers::new(1, |_| true));
-        let mut flow = Flow::new(seq as u32);
+        let receivers = Receivers::new(1, |_| true);
+        let mut flow = Flow::new(seq as u32, 1);
         let patience = Patience::new(Span::from_s(2), Planted::NONE);
         flow.send(sent, false, &receivers).unwrap();
         if let Some(ms) = delay_ms {
             flow.handle_copy(0, seq as u32, sent + Span::from_ms(ms), patience);
         }
         let decided = sent + Span::from_s(10);
-        let probe = flow.poll_decided(decided, patience).unwrap();
+        let probe = flow.decided(decided, patience).unwrap();
         ledger.count(0, interval, &probe);
     }
 

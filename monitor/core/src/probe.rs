@@ -4,13 +4,14 @@
 //! capture still holds: only then is every timely duplicate in. Until then its send time is
 //! the moment it was handed out, replaced by the capture's stamp as soon as that is seen.
 //!
-//! A probe to N receivers is kept in 8 bytes a receiver: the stamp of its first copy and two
-//! bits. What is rare, duplicates and late copies, is kept aside.
+//! A probe to N receivers is kept in N + 1 words of 8 bytes, one behind the other: when it was sent, and the stamp of its
+//! first copy at each receiver, each with two bits. All undecided probes of a sender lie in one ring, so that a copy
+//! touches few lines of the processor's cache, and nothing is allocated for a probe. What is rare, duplicates and late
+//! copies, is kept aside.
 //!
 //! Receivers are known here by their place among the task's receivers, which never changes.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::fault::{Fault, Planted};
 use crate::ping::CAPTURE_GRACE;
@@ -56,7 +57,8 @@ impl Receivers {
     }
 
     /// Their places, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = usize> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = usize> {
         (0..64 * self.bits.len()).filter(|place| self.contains(*place))
     }
 
@@ -67,52 +69,71 @@ impl Receivers {
             .map(|word| word.count_ones() as usize)
             .sum()
     }
-
-    /// One more than the last place.
-    fn end(&self) -> usize {
-        let last = self.bits.iter().rposition(|word| *word != 0);
-        last.map_or(0, |word| {
-            64 * (word + 1) - self.bits[word].leading_zeros() as usize
-        })
-    }
 }
 
-/// When a probe's first timely copy arrived, if one did, and whether it had been overtaken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What is known of a probe at one receiver: whether it is expected there, when its first timely copy arrived, if one did,
+/// and whether it had been overtaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp(u64);
 
 impl Stamp {
-    const RECEIVED: u64 = 1;
-    const REORDERED: u64 = 2;
-    /// Bits of the flags; 62 bits of nanoseconds are left, 146 years.
-    const FLAGS: u32 = 2;
+    const NOT_EXPECTED: Stamp = Stamp(0);
+    const AWAITED: Stamp = Stamp(1);
+    const IN_ORDER: u64 = 2;
+    const OVERTAKEN: u64 = 3;
+    /// Bits of what it is; 62 bits of nanoseconds are left, 146 years.
+    const BITS: u32 = 2;
 
-    fn new(at: Instant, reordered: bool) -> Stamp {
-        let reordered = if reordered { Stamp::REORDERED } else { 0 };
-        Stamp(at.as_ns() << Stamp::FLAGS | Stamp::RECEIVED | reordered)
+    fn received_at(at: Instant, overtaken: bool) -> Stamp {
+        let what = match overtaken {
+            true => Stamp::OVERTAKEN,
+            false => Stamp::IN_ORDER,
+        };
+        Stamp(at.as_ns() << Stamp::BITS | what)
     }
 
     fn received(self) -> Option<Instant> {
-        let is = self.0 & Stamp::RECEIVED != 0;
-        is.then(|| Instant::from_ns(self.0 >> Stamp::FLAGS))
+        let is = self.0 & Stamp::IN_ORDER != 0;
+        is.then(|| Instant::from_ns(self.0 >> Stamp::BITS))
     }
 
     fn is_reordered(self) -> bool {
-        self.0 & Stamp::REORDERED != 0
+        self.0 & Stamp::OVERTAKEN == Stamp::OVERTAKEN
+    }
+}
+
+/// When a probe was sent, and what sets it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Departure(u64);
+
+impl Departure {
+    const WARMUP: u64 = 1;
+    const UNSENT: u64 = 2;
+    const FLAGS: u64 = Departure::WARMUP | Departure::UNSENT;
+
+    fn new(at: Instant, warmup: bool) -> Departure {
+        Departure(at.as_ns() << Stamp::BITS | u64::from(warmup))
+    }
+
+    fn at(self) -> Instant {
+        Instant::from_ns(self.0 >> Stamp::BITS)
+    }
+
+    fn seen_at(self, at: Instant) -> Departure {
+        Departure(at.as_ns() << Stamp::BITS | self.0 & Departure::FLAGS)
     }
 }
 
 /// Copies of a probe at one receiver that were not its first timely one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Surplus {
-    place: u32,
     duplicates: u32,
     late: u32,
 }
 
-/// A probe and all that arrived of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+/// A probe whose time is over, and all that arrived of it.
+#[derive(Debug)]
+pub struct Decided<'a> {
     /// Place among the sender's probes; its low 32 bits are on the wire.
     pub seq: u64,
     /// When it left.
@@ -121,60 +142,27 @@ pub struct Sent {
     pub warmup: bool,
     /// It never left: not to be mentioned at all.
     pub unsent: bool,
-    /// Where it is expected.
-    receivers: Arc<Receivers>,
-    /// By receiver, expected or not, up to the last that is.
-    stamps: Box<[Stamp]>,
-    surplus: Vec<Surplus>,
+    flow: &'a Flow,
 }
 
-impl Sent {
-    /// A probe of which nothing has arrived.
-    pub fn new(seq: u64, sent: Instant, warmup: bool, receivers: &Arc<Receivers>) -> Sent {
-        Sent {
-            seq,
-            sent,
-            warmup,
-            unsent: false,
-            stamps: vec![Stamp::default(); receivers.end()].into_boxed_slice(),
-            receivers: Arc::clone(receivers),
-            surplus: Vec::new(),
-        }
-    }
-
-    /// What arrived, receiver by receiver.
+impl Decided<'_> {
+    /// What arrived, receiver by receiver, where it is expected.
     pub fn arrivals(&self) -> impl Iterator<Item = (usize, Arrival)> {
-        self.receivers
-            .iter()
-            .map(|place| (place, self.arrival(place)))
-    }
-
-    fn arrival(&self, place: usize) -> Arrival {
-        let surplus = self.find_surplus(place).ok().map(|at| self.surplus[at]);
-        Arrival {
-            received: self.stamps[place].received(),
-            duplicates: surplus.map_or(0, |s| s.duplicates),
-            late: surplus.map_or(0, |s| s.late),
-            reordered: self.stamps[place].is_reordered(),
-        }
-    }
-
-    fn find_surplus(&self, place: usize) -> Result<usize, usize> {
-        let place = place as u32;
-        self.surplus.binary_search_by_key(&place, |s| s.place)
-    }
-
-    fn surplus_at(&mut self, place: usize) -> &mut Surplus {
-        let at = self.find_surplus(place).unwrap_or_else(|at| {
-            let none = Surplus {
-                place: place as u32,
-                duplicates: 0,
-                late: 0,
+        let has_surplus = !self.flow.surplus.is_empty();
+        let stamps = self.flow.words.range(1..self.flow.words_each);
+        let stamps = stamps.map(|word| Stamp(*word)).enumerate();
+        let expected = stamps.filter(|(_, stamp)| *stamp != Stamp::NOT_EXPECTED);
+        expected.map(move |(place, stamp)| {
+            let found = has_surplus.then(|| self.flow.surplus.get(&(self.seq, place as u32)));
+            let Surplus { duplicates, late } = found.flatten().copied().unwrap_or_default();
+            let arrival = Arrival {
+                received: stamp.received(),
+                duplicates,
+                late,
+                reordered: stamp.is_reordered(),
             };
-            self.surplus.insert(at, none);
-            at
-        });
-        &mut self.surplus[at]
+            (place, arrival)
+        })
     }
 }
 
@@ -226,51 +214,65 @@ impl Patience {
 #[derive(Debug)]
 pub struct Flow {
     next_seq: u64,
-    window: VecDeque<Sent>,
+    undecided: usize,
+    /// One more than there are receivers.
+    words_each: usize,
+    /// Of each undecided probe a [`Departure`] and, by receiver, a [`Stamp`].
+    words: VecDeque<u64>,
     /// By receiver, one more than the highest sequence number received: RFC 4737's NextExp.
     next_expected: Vec<u64>,
+    /// By number and receiver.
+    surplus: BTreeMap<(u64, u32), Surplus>,
 }
 
 impl Flow {
-    /// Nothing sent yet; the first probe will bear this number.
-    pub fn new(first_seq: u32) -> Flow {
+    /// Nothing sent yet; the first probe will bear this number. Some of so many receivers expect it.
+    pub fn new(first_seq: u32, receivers: usize) -> Flow {
         Flow {
             next_seq: u64::from(first_seq),
-            window: VecDeque::new(),
+            undecided: 0,
+            words_each: receivers + 1,
+            words: VecDeque::new(),
             next_expected: Vec::new(),
+            surplus: BTreeMap::new(),
         }
     }
 
     /// A probe is about to be sent; `None` if too many are undecided.
-    pub fn send(&mut self, now: Instant, warmup: bool, receivers: &Arc<Receivers>) -> Option<u64> {
-        if self.window.len() >= WINDOW_MAX {
+    pub fn send(&mut self, now: Instant, warmup: bool, receivers: &Receivers) -> Option<u64> {
+        if self.undecided >= WINDOW_MAX {
             return None;
         }
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.window
-            .push_back(Sent::new(seq, now, warmup, receivers));
+        self.undecided += 1;
+        let stamps = (1..self.words_each).map(|word| match receivers.contains(word - 1) {
+            true => Stamp::AWAITED.0,
+            false => Stamp::NOT_EXPECTED.0,
+        });
+        self.words.push_back(Departure::new(now, warmup).0);
+        self.words.extend(stamps);
         Some(seq)
     }
 
     /// The capture saw it leave. Whether it is the oldest, so that [`Flow::next_deadline`] is another.
     pub fn handle_sent(&mut self, seq: u32, stamp: Instant) -> bool {
-        let first = self.window.front().map(|probe| probe.seq);
-        self.undecided(seq).is_some_and(|probe| {
-            probe.sent = stamp;
-            first == Some(probe.seq)
-        })
+        let Some(at) = self.find(seq) else {
+            return false;
+        };
+        self.words[at] = Departure(self.words[at]).seen_at(stamp).0;
+        at == 0
     }
 
     /// Whether exactly one probe is undecided.
     pub fn has_one(&self) -> bool {
-        self.window.len() == 1
+        self.undecided == 1
     }
 
     /// It could not be sent.
     pub fn handle_unsent(&mut self, seq: u32) {
-        if let Some(probe) = self.undecided(seq) {
-            probe.unsent = true;
+        if let Some(at) = self.find(seq) {
+            self.words[at] |= Departure::UNSENT;
         }
     }
 
@@ -282,70 +284,106 @@ impl Flow {
         stamp: Instant,
         patience: Patience,
     ) -> Copy {
-        let extended = self.extend(seq);
-        let next_seq = self.next_seq;
-        let next_expected = self.next_expected.get(place).copied().unwrap_or(0);
-        let Some(probe) = self.undecided(seq) else {
-            let decided = extended.is_some_and(|seq| seq < next_seq);
+        let Some(at) = self.find(seq) else {
+            let decided = self.extend(seq).is_some_and(|seq| seq < self.next_seq);
             return if decided {
                 Copy::Decided
             } else {
                 Copy::Unexpected
             };
         };
-        if !probe.receivers.contains(place) {
+        let sent = Departure(self.words[at]).at();
+        let before = match 1 + place < self.words_each {
+            true => Stamp(self.words[at + 1 + place]),
+            false => Stamp::NOT_EXPECTED,
+        };
+        if before == Stamp::NOT_EXPECTED {
             return Copy::Unexpected;
         }
-        let in_time = patience.is_in_time(probe.sent, stamp);
-        let number = probe.seq;
-        match (in_time, probe.stamps[place].received()) {
+        let number = self.extend(seq).unwrap_or_default();
+        match (patience.is_in_time(sent, stamp), before.received()) {
             (true, None) => {
-                probe.stamps[place] = Stamp::new(stamp, number < next_expected);
-                self.expect_after(place, number);
+                let overtaken = self.expect_after(place, number);
+                self.words[at + 1 + place] = Stamp::received_at(stamp, overtaken).0;
                 Copy::First
             }
             (true, Some(_)) => {
-                probe.surplus_at(place).duplicates += 1;
+                self.surplus_of(number, place).duplicates += 1;
                 Copy::Duplicate
             }
             (false, _) => {
-                probe.surplus_at(place).late += 1;
+                self.surplus_of(number, place).late += 1;
                 Copy::Late
             }
         }
     }
 
-    fn expect_after(&mut self, place: usize, number: u64) {
+    /// The probe of this number arrived: whether a later one had before.
+    fn expect_after(&mut self, place: usize, number: u64) -> bool {
         if self.next_expected.len() <= place {
             self.next_expected.resize(place + 1, 0);
         }
         let next = &mut self.next_expected[place];
+        let overtaken = number < *next;
         *next = (*next).max(number + 1);
+        overtaken
+    }
+
+    fn surplus_of(&mut self, number: u64, place: usize) -> &mut Surplus {
+        self.surplus.entry((number, place as u32)).or_default()
     }
 
     /// The number on the wire of the newest probe.
     pub fn newest(&self) -> Option<u32> {
-        self.window.back().map(|probe| probe.seq as u32)
+        (self.undecided > 0).then(|| (self.next_seq - 1) as u32)
     }
 
     /// When the next probe is decided.
     pub fn next_deadline(&self, patience: Patience) -> Option<Instant> {
-        self.window
-            .front()
-            .map(|probe| probe.sent + patience.until_decision())
+        let oldest = self.words.front();
+        oldest.map(|word| Departure(*word).at() + patience.until_decision())
     }
 
-    /// The next probe whose time is over.
-    pub fn poll_decided(&mut self, now: Instant, patience: Patience) -> Option<Sent> {
-        self.next_deadline(patience)
-            .filter(|deadline| *deadline <= now)?;
-        self.window.pop_front()
+    /// The oldest probe, if its time is over. It stays so until it is forgotten.
+    pub fn decided(&self, now: Instant, patience: Patience) -> Option<Decided<'_>> {
+        let oldest = Departure(*self.words.front()?);
+        let is_over = oldest.at() + patience.until_decision() <= now;
+        is_over.then(|| Decided {
+            seq: self.first(),
+            sent: oldest.at(),
+            warmup: oldest.0 & Departure::WARMUP != 0,
+            unsent: oldest.0 & Departure::UNSENT != 0,
+            flow: self,
+        })
     }
 
-    fn undecided(&mut self, seq: u32) -> Option<&mut Sent> {
-        let first = self.window.front()?.seq;
-        let index = self.extend(seq)?.checked_sub(first)?;
-        self.window.get_mut(usize::try_from(index).ok()?)
+    /// Forgets the oldest probe.
+    pub fn forget_oldest(&mut self) {
+        if self.undecided == 0 {
+            return;
+        }
+        self.words.drain(..self.words_each);
+        self.undecided -= 1;
+        let first = self.first();
+        while self
+            .surplus
+            .first_key_value()
+            .is_some_and(|((seq, _), _)| *seq < first)
+        {
+            self.surplus.pop_first();
+        }
+    }
+
+    /// The number of the oldest probe.
+    fn first(&self) -> u64 {
+        self.next_seq - self.undecided as u64
+    }
+
+    /// Where the words of an undecided probe begin.
+    fn find(&self, seq: u32) -> Option<usize> {
+        let before = self.extend(seq)?.checked_sub(self.first())?;
+        let before = usize::try_from(before).ok()?;
+        (before < self.undecided).then(|| before * self.words_each)
     }
 
     /// The full number of 32 bits from the wire: the one nearest to the next to be sent.
@@ -370,13 +408,13 @@ mod tests {
     }
 
     /// Those at these places, of ten.
-    fn at_places(places: &[usize]) -> Arc<Receivers> {
-        Arc::new(Receivers::new(10, |place| places.contains(&place)))
+    fn at_places(places: &[usize]) -> Receivers {
+        Receivers::new(10, |place| places.contains(&place))
     }
 
     /// Five probes, one each 10 ms, expected at places 8 and 9.
     fn flow(first_seq: u32) -> Flow {
-        let mut flow = Flow::new(first_seq);
+        let mut flow = Flow::new(first_seq, 10);
         let receivers = at_places(&[8, 9]);
         for i in 0..5 {
             flow.send(at(10 * i), false, &receivers).unwrap();
@@ -385,9 +423,12 @@ mod tests {
     }
 
     fn decide(flow: &mut Flow) -> Vec<Arrival> {
-        std::iter::from_fn(|| flow.poll_decided(at(60_000), patience()))
-            .map(|sent| sent.arrivals().last().unwrap().1)
-            .collect()
+        let mut last_arrivals = Vec::new();
+        while let Some(probe) = flow.decided(at(60_000), patience()) {
+            last_arrivals.extend(probe.arrivals().last().map(|(_, arrival)| arrival));
+            flow.forget_oldest();
+        }
+        last_arrivals
     }
 
     #[test]
@@ -456,7 +497,6 @@ mod tests {
         ] {
             let some = Receivers::new(131, |place| places.contains(&place));
             assert_eq!(some.iter().collect::<Vec<_>>(), places);
-            assert_eq!(some.end(), places.last().map_or(0, |last| last + 1));
             assert!(!some.contains(200));
         }
     }
@@ -479,15 +519,12 @@ mod tests {
 
     #[test]
     fn the_capture_stamp_moves_the_deadline() {
-        let mut flow = Flow::new(0);
+        let mut flow = Flow::new(0, 10);
         flow.send(at(0), false, &at_places(&[9])).unwrap();
         flow.handle_sent(0, at(7));
         assert_eq!(flow.next_deadline(patience()), Some(at(2_207)));
         assert_eq!(flow.handle_copy(9, 0, at(2_007), patience()), Copy::First);
-        assert!(flow.poll_decided(at(2_206), patience()).is_none());
-        assert_eq!(
-            flow.poll_decided(at(2_207), patience()).unwrap().sent,
-            at(7)
-        );
+        assert!(flow.decided(at(2_206), patience()).is_none());
+        assert_eq!(flow.decided(at(2_207), patience()).unwrap().sent, at(7));
     }
 }

@@ -87,6 +87,8 @@ pub struct Options {
     pub version: String,
     /// Sequence number of the first probe of every sender. Other than 0 only to test wrapping.
     pub first_seq: u32,
+    /// Whether the fate of every single probe is handed out as a record: much, where many come back.
+    pub logs_probes: bool,
     /// Its part of a configuration that several monitors share.
     pub shard: Option<ShardStatus>,
     /// A deliberate defect, in a build made for it.
@@ -101,6 +103,7 @@ impl Default for Options {
             probe_port: PROBE_PORT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             first_seq: 0,
+            logs_probes: true,
             shard: None,
             fault: Planted::NONE,
         }
@@ -358,12 +361,19 @@ impl Session {
     }
 
     fn advance_task(&mut self, now: Instant, id: u32) {
+        self.bring_about(now, id);
+        self.reschedule_task(id);
+    }
+
+    /// What time alone brings about in a task; it has to be scheduled anew behind this.
+    fn bring_about(&mut self, now: Instant, id: u32) {
         let mut out = Vec::new();
         let tasks = self.tasks.len();
         if let Some(task) = self.tasks.get_mut(id) {
             let around = Around {
                 tunnels: &self.tunnels,
                 tasks,
+                logs_probes: self.options.logs_probes,
                 drops: &self.drops,
                 known: &self.oneway.known,
                 now,
@@ -373,13 +383,13 @@ impl Session {
         for output in out {
             self.handle_output(now, id, output);
         }
-        self.reschedule_task(id);
     }
 
     fn around(&self, now: Instant) -> Around<'_> {
         Around {
             tunnels: &self.tunnels,
             tasks: self.tasks.len(),
+            logs_probes: self.options.logs_probes,
             drops: &self.drops,
             known: &self.oneway.known,
             now,
@@ -556,6 +566,7 @@ impl Session {
 struct Around<'a> {
     tunnels: &'a Tunnels,
     tasks: usize,
+    logs_probes: bool,
     drops: &'a DropLog,
     known: &'a Known,
     now: Instant,
@@ -571,6 +582,10 @@ impl Surroundings for Around<'_> {
 
     fn tasks(&self) -> usize {
         self.tasks
+    }
+
+    fn logs_probes(&self) -> bool {
+        self.logs_probes
     }
 
     fn capture_drops_since(&self, start: Instant) -> u64 {

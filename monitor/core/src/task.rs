@@ -14,7 +14,6 @@ pub(crate) use intervals::{Output, Surroundings};
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use rand::Rng;
 
@@ -53,7 +52,7 @@ struct Member {
     /// Counted probes sent.
     counted: u64,
     /// Where its probes are expected: all receivers that take part, but itself.
-    targets: Arc<Receivers>,
+    targets: Receivers,
     round_trips: RoundTrips,
 }
 
@@ -87,9 +86,22 @@ pub(crate) struct Probe {
     pub(crate) warmup: bool,
 }
 
-/// One run of a task.
+/// A member as a copy finds it: its tunnel, and its place among the receivers.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    tunnel: u32,
+    receives_as: Option<u32>,
+}
+
+/// One run of a task. What a copy needs of it is first, so that it lies together.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Task {
+    group: Ipv4Addr,
+    /// The members once more, by tunnel number, and the probes of each.
+    ends: Box<[End]>,
+    flows: Box<[Flow]>,
+    patience: Patience,
     pub(crate) id: u32,
     pub(crate) spec: TaskSpec,
     pub(crate) state: TaskState,
@@ -100,11 +112,6 @@ pub(crate) struct Task {
     stopped: Option<Instant>,
     /// By tunnel number, ascending.
     members: Vec<Member>,
-    /// The numbers alone: where each tunnel's member is, is looked up for every copy.
-    numbers: Vec<u32>,
-    /// The probes of each member, and its place among the receivers: what a copy needs lies together.
-    flows: Vec<Flow>,
-    places: Vec<Option<usize>>,
     /// Senders, then receivers, by their places: which member each is.
     senders: Vec<usize>,
     receivers: Vec<usize>,
@@ -114,7 +121,6 @@ pub(crate) struct Task {
     decisions: Due<usize>,
     /// Members that enter or leave.
     changes: Due<usize>,
-    patience: Patience,
     ledger: Ledger,
     /// The interval that is being closed.
     closing: Option<Closing>,
@@ -152,9 +158,12 @@ impl Task {
             epoch,
             end: spec.probes.duration.map(|duration| epoch + duration),
             stopped: None,
-            numbers: members.iter().map(|m| m.tunnel).collect(),
-            flows: members.iter().map(|_| Flow::new(first_seq)).collect(),
-            places: members.iter().map(|m| m.receives_as).collect(),
+            group: spec.group,
+            ends: members.iter().map(Member::end).collect(),
+            flows: members
+                .iter()
+                .map(|_| Flow::new(first_seq, receivers.len()))
+                .collect(),
             probes: BTreeSet::new(),
             decisions: Due::new(),
             changes: Due::new(),
@@ -180,7 +189,9 @@ impl Task {
 
     /// Where the tunnel's member is.
     fn index_of(&self, tunnel: u32) -> Option<usize> {
-        self.numbers.binary_search(&tunnel).ok()
+        self.ends
+            .binary_search_by_key(&tunnel, |end| end.tunnel)
+            .ok()
     }
 
     fn member_mut(&mut self, tunnel: u32) -> Option<&mut Member> {
@@ -361,7 +372,7 @@ impl Task {
         for index in &self.senders {
             let member = &mut self.members[*index];
             let other = |place| present[place] && Some(place) != member.receives_as;
-            member.targets = Arc::new(Receivers::new(present.len(), other));
+            member.targets = Receivers::new(present.len(), other);
         }
     }
 
@@ -385,13 +396,16 @@ impl Task {
         self.receivers.iter().map(member).map(wanted).collect()
     }
 
-    /// The capture saw a probe leave.
-    pub(crate) fn handle_sent(&mut self, sender: u32, seq: u32, stamp: Instant) {
-        if let Some(index) = self.index_of(sender)
-            && self.flows[index].handle_sent(seq, stamp)
-        {
+    /// The capture saw a probe leave. Whether [`Task::next_deadline`] may be another.
+    pub(crate) fn handle_sent(&mut self, sender: u32, seq: u32, stamp: Instant) -> bool {
+        let Some(index) = self.index_of(sender) else {
+            return false;
+        };
+        let is_oldest = self.flows[index].handle_sent(seq, stamp);
+        if is_oldest {
             self.await_decision(index);
         }
+        is_oldest
     }
 
     /// A probe could not be sent.
@@ -399,6 +413,11 @@ impl Task {
         if let Some(index) = self.index_of(sender) {
             self.flows[index].handle_unsent(seq);
         }
+    }
+
+    /// Whether its probes go to this group.
+    pub(crate) fn is_in(&self, group: Ipv4Addr) -> bool {
+        self.group == group
     }
 
     /// A copy of a probe came over a tunnel.
@@ -409,10 +428,12 @@ impl Task {
         seq: u32,
         stamp: Instant,
     ) -> Copy {
-        let to = self.index_of(receiver).and_then(|index| self.places[index]);
+        let to = self.index_of(receiver);
+        let to = to.and_then(|index| self.ends[index].receives_as);
         let (Some(index), Some(to)) = (self.index_of(sender), to) else {
             return Copy::Unexpected;
         };
+        let to = to as usize;
         let copy = self.flows[index].handle_copy(to, seq, stamp, self.patience);
         if copy == Copy::Decided
             && let Some(from) = self.members[index].sends_as
@@ -424,9 +445,9 @@ impl Task {
 
     /// The planted fault: whatever comes over this tunnel is a copy of someone's newest probe.
     pub(crate) fn mistake_for_probe(&mut self, receiver: u32, stamp: Instant) {
-        let mut flows = self.numbers.iter().zip(&self.flows);
-        let newest = |(id, flow): (&u32, &Flow)| {
-            Some((*id, flow.newest()?)).filter(|(id, _)| *id != receiver)
+        let mut flows = self.ends.iter().zip(&self.flows);
+        let newest = |(end, flow): (&End, &Flow)| {
+            Some((end.tunnel, flow.newest()?)).filter(|(id, _)| *id != receiver)
         };
         if let Some((sender, seq)) = flows.find_map(newest) {
             self.handle_copy(sender, receiver, seq, stamp);
@@ -503,6 +524,13 @@ impl Task {
 }
 
 impl Member {
+    fn end(&self) -> End {
+        End {
+            tunnel: self.tunnel,
+            receives_as: self.receives_as.map(|place| place as u32),
+        }
+    }
+
     /// Whether it was not taken out.
     fn takes_part(&self) -> bool {
         matches!(self.presence, Presence::In | Presence::Entering(_))
@@ -529,7 +557,7 @@ fn members(spec: &TaskSpec, participants: &[Participant]) -> Vec<Member> {
             timetable: None,
             phase: phases.get(&p.name).copied().unwrap_or(0),
             counted: 0,
-            targets: Arc::default(),
+            targets: Receivers::default(),
             round_trips: RoundTrips::default(),
         })
         .collect()

@@ -2,9 +2,9 @@
 //!
 //! The memory of packets that were sent comes back and is used again, so that nothing is allocated for a probe.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
 
+use rustc_hash::FxHashMap;
 use vmscope_wire::{ProbeTemplate, WireError};
 
 use crate::packet::{ProbeHeader, ProbeShape, build_probe};
@@ -24,7 +24,7 @@ struct Template {
 /// The templates of all senders, by task and tunnel.
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
-    by_task: BTreeMap<u32, BTreeMap<u32, Template>>,
+    by_task: FxHashMap<u32, FxHashMap<u32, Template>>,
     spare: Vec<Vec<u8>>,
 }
 

@@ -28,17 +28,19 @@ const PING_INTERVAL_MIN: Span = Span::from_ms(5);
 /// Outer addresses and key as the monitor sees them; none for its own link.
 type Ends = Option<(Ipv4Addr, Ipv4Addr, Option<u32>)>;
 
-/// One tunnel.
+/// One tunnel. What every probe counts lies in its first line of the processor's cache, in this order: with many tunnels,
+/// the lines that are looked at are what a packet costs.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Tunnel {
-    pub(crate) id: u32,
-    pub(crate) spec: TunnelSpec,
-    pub(crate) overhead: Overhead,
-    pub(crate) damaged: u64,
-    pub(crate) pinger: Pinger,
-    pub(crate) membership: Membership,
     /// By group. Mostly one or few.
     groups: Vec<(Ipv4Addr, GroupTraffic)>,
+    pub(crate) overhead: Overhead,
+    pub(crate) id: u32,
+    pub(crate) damaged: u64,
+    pub(crate) spec: TunnelSpec,
+    pub(crate) pinger: Pinger,
+    pub(crate) membership: Membership,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -123,7 +123,20 @@ impl Network {
 
     /// With more in the configuration, at its top.
     pub fn with(plan: Plan, more: &str) -> Network {
-        let mut session = Session::new(BEGIN, Options::default());
+        Network::of(plan, more, Options::default())
+    }
+
+    /// A session that does not hand out the fate of every single probe, as who probes much has it.
+    pub fn without_probe_log(plan: Plan) -> Network {
+        let options = Options {
+            logs_probes: false,
+            ..Options::default()
+        };
+        Network::of(plan, "", options)
+    }
+
+    fn of(plan: Plan, more: &str, options: Options) -> Network {
+        let mut session = Session::new(BEGIN, options);
         let toml = more.to_owned() + &plan.toml();
         let config = Config::from_toml(&toml).expect("the plan writes what can be read");
         session.load(BEGIN, &config).expect("the plan is possible");

@@ -61,8 +61,9 @@ impl Session {
         match read_own(bytes) {
             Some(Meaning::Probe(probe)) if probe.session == self.options.session => {
                 if let Some(task) = self.tasks.get_mut(probe.task) {
-                    task.handle_sent(probe.tunnel, probe.seq, stamp);
-                    self.reschedule_task(probe.task);
+                    if task.handle_sent(probe.tunnel, probe.seq, stamp) {
+                        self.reschedule_task(probe.task);
+                    }
                 } else if let Some(run) = self.oneway.runs.get_mut(&probe.task) {
                     run.handle_sent(probe.tunnel, probe.seq, stamp);
                 }
@@ -190,7 +191,7 @@ impl Session {
         let Some(task) = self
             .tasks
             .get_mut(probe.task)
-            .filter(|t| t.spec.group == group && !probe.reflected)
+            .filter(|task| task.is_in(group) && !probe.reflected)
         else {
             return;
         };

@@ -155,7 +155,7 @@ impl Session {
     fn poll_probe(&mut self, now: Instant) -> Option<Transmit> {
         while let Some(id) = self.agenda.probes.poll(now) {
             // Nobody who sends waits for the grid on which the others' probes are decided.
-            self.advance_task(now, id);
+            self.bring_about(now, id);
             if !self.has_turn(now, id) {
                 self.reschedule_task(id);
                 continue;

@@ -10,7 +10,6 @@ use crate::fault::Fault;
 use crate::ledger::{Pair, Summary, received};
 use crate::oneway::Inferred;
 use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
-use crate::probe::Sent;
 use crate::report::{Fate, IntervalRow, PairResult, ProbeRecord, TaskState};
 use crate::time::{Instant, Span};
 
@@ -20,6 +19,8 @@ pub(crate) trait Surroundings {
     fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips;
     /// How many tasks there are.
     fn tasks(&self) -> usize;
+    /// Whether anybody wants to know the fate of every single probe.
+    fn logs_probes(&self) -> bool;
     /// Packets dropped by the capture since then.
     fn capture_drops_since(&self, start: Instant) -> u64;
     /// One-way losses of a pair's tunnels, if both are known of that time.
@@ -71,7 +72,7 @@ impl Task {
             out.push(Output::Changed);
         }
         self.settle_members(now, out);
-        self.decide(now, out);
+        self.decide(now, around.logs_probes(), out);
         while self.close_what_is_due(now, around, out) {}
         let is_settled = self.settled_at().is_some_and(|at| at <= now);
         if self.state == TaskState::Draining && is_settled {
@@ -99,36 +100,42 @@ impl Task {
     }
 
     /// Decides every probe whose time is over.
-    fn decide(&mut self, now: Instant, out: &mut Vec<Output>) {
+    fn decide(&mut self, now: Instant, logs: bool, out: &mut Vec<Output>) {
         while let Some(index) = self.decisions.poll(now) {
-            while let Some(probe) = self.next_decided(index, now) {
-                if !probe.unsent {
-                    self.account(index, &probe, out);
-                }
+            while self.account_oldest(index, now, logs, out) {
+                self.flows[index].forget_oldest();
             }
             self.await_decision(index);
         }
     }
 
-    fn next_decided(&mut self, index: usize, now: Instant) -> Option<Sent> {
-        self.flows[index].poll_decided(now, self.patience)
-    }
-
-    fn account(&mut self, index: usize, probe: &Sent, out: &mut Vec<Output>) {
-        let member = &self.members[index];
-        let (sender, Some(from)) = (member.tunnel, member.sends_as) else {
-            return;
+    /// Accounts for a member's oldest probe, if its time is over.
+    fn account_oldest(
+        &mut self,
+        index: usize,
+        now: Instant,
+        logs: bool,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(probe) = self.flows[index].decided(now, self.patience) else {
+            return false;
         };
-        let interval = (!probe.warmup).then(|| {
-            let by_time = self.interval_of(probe.sent);
-            self.ledger.count(from, by_time, probe)
-        });
+        let member = &self.members[index];
+        let (sender, from) = (member.tunnel, member.sends_as);
+        let Some(from) = from.filter(|_| !probe.unsent) else {
+            return true;
+        };
+        let by_time = self.interval_of(probe.sent);
+        let interval = (!probe.warmup).then(|| self.ledger.count(from, by_time, &probe));
+        if !logs {
+            return true;
+        }
         for (place, arrival) in probe.arrivals() {
             let received_ns = received(&arrival, self.fault);
             out.push(Output::Probe(ProbeRecord {
                 task: self.id,
                 sender,
-                receiver: self.numbers[self.receivers[place]],
+                receiver: self.ends[self.receivers[place]].tunnel,
                 seq: probe.seq as u32,
                 sent_ns: probe.sent,
                 received_ns,
@@ -144,6 +151,7 @@ impl Task {
                 interval,
             }));
         }
+        true
     }
 
     /// The first instant of an interval.
@@ -223,9 +231,9 @@ impl Task {
             self.edge(interval + 1).min(stopped)
         });
         let trips: Vec<RoundTrips> = self
-            .numbers
+            .ends
             .iter()
-            .map(|tunnel| around.round_trips(*tunnel, start, end))
+            .map(|member| around.round_trips(member.tunnel, start, end))
             .collect();
         for (member, trips) in self.members.iter_mut().zip(&trips) {
             member.round_trips.add(*trips);
