@@ -236,7 +236,16 @@ fn datagram_of(frame: &[u8], mac: MacAddress) -> Option<(Direction, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use vmscope_core::config::Config;
+    use vmscope_core::session::{Options, Session};
+    use vmscope_core::spec::PROBE_PORT;
+    use vmscope_core::time::Instant;
+    use vmscope_wire::inner::{Addressing, Inner};
+    use vmscope_wire::probe::Repr as ProbeRepr;
+    use vmscope_wire::tunnel::{Outer, encapsulate, encapsulated_len};
 
     #[test]
     fn only_ipv4_is_handed_on_with_its_direction() {
@@ -273,5 +282,64 @@ mod tests {
             "eth0: You don't have permission to perform this capture on that device"
         ));
         assert!(!is_about_permission("eth0: That device is not up"));
+    }
+
+    /// A probe that came back from a router.
+    fn probe_from(router: Ipv4Addr, to: Ipv4Addr) -> Vec<u8> {
+        let inner = Inner::Probe {
+            ip: Addressing::new(Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(239, 1, 1, 1)),
+            src_port: PROBE_PORT,
+            dst_port: PROBE_PORT,
+            probe: ProbeRepr {
+                warm_up: false,
+                reflected: false,
+                session: 1,
+                task: 1,
+                tunnel: 1,
+                sequence: 0,
+                sent_ns: 0,
+            },
+            payload_len: 100,
+        };
+        let outer = Outer::new(router, to, None);
+        let mut packet = vec![0; encapsulated_len(&outer, &inner)];
+        encapsulate(&outer, &inner, &mut packet).unwrap();
+        [&[0; 12][..], &IPV4, &packet].concat()
+    }
+
+    /// The filter as libpcap compiles it: what its optimiser makes of many routers lets each of them through, and no stranger.
+    #[test]
+    fn probes_from_every_router_pass_however_many_there_are() {
+        let ours = Ipv4Addr::new(10, 1, 0, 2);
+        let dead = Pcap::dead(Linktype::ETHERNET).unwrap();
+        for (many, apart) in [
+            (2, 1),
+            (64, 3),
+            (65, 1),
+            (100, 1),
+            (100, 3),
+            (300, 7),
+            (3_000, 1),
+        ] {
+            let router = |n: u32| Ipv4Addr::from(0x0afe_0001 + apart * n);
+            let mut toml = String::new();
+            for n in 0..many {
+                toml += &format!(
+                    "[[tunnels]]\nname = \"t{n}\"\nouter_local = \"{ours}\"\nouter_remote = \"{}\"\n\
+                     inner_local = \"10.77.0.1\"\ninner_remote = \"10.78.0.1\"\n",
+                    router(n)
+                );
+            }
+            let mut session = Session::new(Instant::ZERO, Options::default());
+            let config = Config::from_toml(&toml).unwrap();
+            session.load(Instant::ZERO, &config).unwrap();
+            let program = dead.compile(session.filter(), true).unwrap();
+            for n in 0..many {
+                let passes = program.filter(&probe_from(router(n), ours));
+                assert!(passes, "from {}, {n} of {many}", router(n));
+            }
+            let stranger = Ipv4Addr::new(192, 0, 2, 1);
+            assert!(!program.filter(&probe_from(stranger, ours)), "{many}");
+        }
     }
 }
