@@ -26,8 +26,11 @@ use crate::remote::Peers;
 use crate::rhythm::Rhythm;
 use crate::transmit::{self, Transmitter};
 
-/// Packets read before anything else gets its turn: what is to be sent meanwhile is late by the time that takes.
+/// Packets read before anything else gets its turn: what is to be sent meanwhile is late by the time that takes. Fewer if
+/// something is to be sent so soon.
 const PACKETS_AT_ONCE: usize = 32;
+const PACKETS_BEFORE_SENDING: usize = 8;
+const SOON: Span = Span::from_ns(30_000);
 /// Nearer deadlines are not slept for: going to sleep and waking up takes as long.
 const NO_SLEEP: Span = Span::from_ns(3_000);
 /// Notices that still wait at the end have so long to be delivered.
@@ -201,12 +204,16 @@ impl Driver {
         } = &mut self.parts;
         let (since, began) = (self.ring_empty_at, clock::now());
         let mut now = began;
-        let taken = capture.read(PACKETS_AT_ONCE, |packet| {
+        let most = match session.next_deadline() {
+            Some(at) if at > began && at.since(began) < SOON => PACKETS_BEFORE_SENDING,
+            Some(_) | None => PACKETS_AT_ONCE,
+        };
+        let taken = capture.read(most, |packet| {
             let at = place(stamps, journal, packet.stamp_ns, since, &mut now);
             session.handle_packet(now, at, packet.datagram, packet.direction);
         })?;
         self.rhythm.handle_read(taken);
-        if taken < PACKETS_AT_ONCE {
+        if taken < most {
             self.ring_empty_at = began;
             self.rhythm.handle_empty(now);
             self.look_for_drops();
