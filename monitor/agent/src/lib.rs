@@ -6,4 +6,4 @@ mod flow;
 mod snmp;
 
 pub use flow::Exporter;
-pub use snmp::{AgentError, Question, Snmp};
+pub use snmp::{AgentError, Snmp};

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use snmp2::{Oid, SyncSession, Value};
-use vmscope_core::counters::{Count, Reading, Width};
+use vmscope_core::counters::{Count, Question, Reading, Width};
 use vmscope_core::time::Instant;
 
 /// An agent is waited for so long.
@@ -32,15 +32,6 @@ const IF_DISCONTINUITY: &[u64] = &[1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19];
 const MROUTE_UP_TIME: &[u64] = &[1, 3, 6, 1, 2, 1, 83, 1, 1, 2, 1, 6];
 const MROUTE_PACKETS: &[u64] = &[1, 3, 6, 1, 2, 1, 83, 1, 1, 2, 1, 8];
 const MROUTE_OCTETS: &[u64] = &[1, 3, 6, 1, 2, 1, 83, 1, 1, 2, 1, 10];
-
-/// What is to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
-    /// Packets that come in by the interface of this name.
-    Interface(String),
-    /// Packets of the multicast route of this group and source.
-    Route(Ipv4Addr, Ipv4Addr),
-}
 
 /// Why there is no reading.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +131,7 @@ impl Snmp {
             answered,
             uptime_ticks: uptime.value as u32,
             discontinuity_ticks: discontinuity.value as u32,
+            age_ticks: None,
             packets: Count {
                 value: sum,
                 width: Width::Bits64,
@@ -170,7 +162,7 @@ impl Snmp {
         let asked = now();
         let values = self.get(&oids)?;
         let answered = now();
-        let [uptime, pulse, packets, octets] = values[..] else {
+        let [uptime, age, packets, octets] = values[..] else {
             let what = format!("multicast route of {source} to {group}");
             return Err(AgentError::NoSuch(self.address, what));
         };
@@ -179,10 +171,11 @@ impl Snmp {
             answered,
             uptime_ticks: uptime.value as u32,
             discontinuity_ticks: 0,
+            age_ticks: Some(age.value as u32),
             packets,
             octets: Some(octets),
             // The age of the route, as it was when its counters were read.
-            pulse: Some(pulse.value),
+            pulse: Some(age.value),
         })
     }
 

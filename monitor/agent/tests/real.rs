@@ -16,9 +16,9 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
-use vmscope_agent::{Exporter, Question, Snmp};
+use vmscope_agent::{Exporter, Snmp};
 use vmscope_core::counters::{
-    Aggregate, Discard, FlowSpec, Flows, Fresh, Reading, TrainSpec, Trains, Width,
+    Aggregate, Discard, FlowSpec, Flows, Fresh, Question, Reading, TrainSpec, Trains, Width,
 };
 use vmscope_core::time::{Instant, Span};
 
@@ -88,6 +88,8 @@ impl Drop for Process {
     }
 }
 
+/// Who has been up for so long is not taken for one that may have begun anew unnoticed.
+const OLD_ENOUGH_TICKS: u32 = 200;
 const AGENT: &str = "127.0.0.1:1161";
 
 fn snmpd(folder: &Path) -> Process {
@@ -115,10 +117,12 @@ fn vb() -> Question {
     Question::Interface("vb".to_owned())
 }
 
-/// The first answer of an agent that is just starting.
+/// The first answer of an agent that has just started and is old enough to be believed.
 fn first_answer(agent: &mut Snmp) -> Reading {
-    for _ in 0..50 {
-        if let Ok(reading) = agent.read(&vb(), now) {
+    for _ in 0..80 {
+        if let Ok(reading) = agent.read(&vb(), now)
+            && reading.uptime_ticks > OLD_ENOUGH_TICKS
+        {
             return reading;
         }
         pause(100);
@@ -333,7 +337,9 @@ fn flows(version: u8) {
         send(&other);
         while let Ok((length, _)) = collector.recv_from(&mut buffer) {
             for export in exporter.read(&buffer[..length]) {
-                heard += 1;
+                // As for agents; IPFIX tells nothing of it.
+                let young_ms = 10 * OLD_ENOUGH_TICKS + 2_000;
+                heard += u64::from(export.uptime_ms.is_none_or(|ms| ms > young_ms));
                 flows.handle_export(now(), &export);
             }
         }

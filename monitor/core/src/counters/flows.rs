@@ -107,7 +107,8 @@ pub struct Flows {
     /// In the order in which they began; the last may still grow.
     open: VecDeque<Flow>,
     streams: BTreeMap<u64, Stream>,
-    counted: VecDeque<(u16, Aggregate)>,
+    /// With the port by which they are still told of.
+    counted: VecDeque<(Option<u16>, Aggregate)>,
     discards: Discards,
     refused: Option<Discard>,
     duplicates: u64,
@@ -147,7 +148,9 @@ impl Flows {
             let port = self.next_port;
             self.next_port = if port >= PORTS.1 { PORTS.0 } else { port + 1 };
             // Records of a port's earlier use are no longer told from this one's.
-            self.counted.retain(|(used, _)| *used != port);
+            for (used, _) in &mut self.counted {
+                used.take_if(|used| *used == port);
+            }
             self.open.push_back(Flow {
                 aggregate: Aggregate {
                     first: seq,
@@ -303,7 +306,7 @@ impl Flows {
         let closed = self
             .counted
             .iter()
-            .position(|(port, _)| *port == record.source_port);
+            .position(|(port, _)| *port == Some(record.source_port));
         if let Some((_, aggregate)) = closed.and_then(|index| self.counted.remove(index)) {
             self.discards.add(Discard::LateExport, aggregate.sent());
         }
@@ -333,7 +336,7 @@ impl Flows {
             if self.counted.len() >= KEPT_MAX {
                 self.counted.pop_front();
             }
-            self.counted.push_back((flow.port, flow.aggregate));
+            self.counted.push_back((Some(flow.port), flow.aggregate));
         }
     }
 }
@@ -344,8 +347,10 @@ fn break_of(stream: &Stream, now: Instant, export: &Export) -> Option<Discard> {
     if let (Some(before), Some(uptime)) = (last.uptime_ms, export.uptime_ms) {
         let said_ms = i128::from(uptime.wrapping_sub(before).cast_signed());
         let passed_ms = i128::from(now.since(stream.heard).as_ns() / NS_PER_MS);
-        // Datagrams may have waited on their way.
-        if (said_ms - passed_ms).abs() > passed_ms / 20 + UPTIME_SLACK_MS {
+        // Datagrams may have waited on their way. As for agents, who had not been up for longer than that may have begun anew
+        // unnoticed.
+        let slack_ms = passed_ms / 20 + UPTIME_SLACK_MS;
+        if i128::from(before) <= slack_ms || (said_ms - passed_ms).abs() > slack_ms {
             return Some(Discard::Restarted);
         }
     }

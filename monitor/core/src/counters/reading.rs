@@ -32,6 +32,8 @@ pub struct Reading {
     pub uptime_ticks: u32,
     /// When the counter last began anew, in the same (ifCounterDiscontinuityTime, RFC 2863); 0 if there is no such thing.
     pub discontinuity_ticks: u32,
+    /// How long the counter itself has counted, in the same, where that is told instead (ipMRouteUpTime, RFC 2932).
+    pub age_ticks: Option<u32>,
     /// Packets.
     pub packets: Count,
     /// Octets of these packets.
@@ -61,23 +63,30 @@ impl Count {
 
 impl Reading {
     /// Whether the counter ran on from an earlier reading to this one. A value that is smaller than before says nothing: it
-    /// may have wrapped. The agent's own time does.
+    /// may have wrapped. The agent's own time does, and the counter's.
     pub(super) fn runs_on_from(&self, earlier: &Reading) -> Result<(), Discard> {
-        let said = u64::from(self.uptime_ticks.wrapping_sub(earlier.uptime_ticks));
-        let said_ns = i128::from(TICK.times(said).as_ns());
-        let passed = self.answered.since(earlier.asked);
-        let least = self.asked.since(earlier.answered);
-        let slack = i128::from(passed.as_ns() / UPTIME_PART + UPTIME_SLACK.as_ns());
-        let (from, to) = (
-            i128::from(least.as_ns()) - slack,
-            i128::from(passed.as_ns()) + slack,
-        );
-        if !(from..=to).contains(&said_ns) {
+        if !self.ticked_on(earlier, earlier.uptime_ticks, self.uptime_ticks) {
             return Err(Discard::Restarted);
         }
-        if self.discontinuity_ticks != earlier.discontinuity_ticks {
-            return Err(Discard::Reset);
-        }
-        Ok(())
+        let is_same = match (earlier.age_ticks, self.age_ticks) {
+            (Some(before), Some(now)) => self.ticked_on(earlier, before, now),
+            (None, None) => self.discontinuity_ticks == earlier.discontinuity_ticks,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_same.then_some(()).ok_or(Discard::Reset)
+    }
+
+    /// Whether what said `before` in the earlier reading and `now` in this one has ticked all the time between.
+    fn ticked_on(&self, earlier: &Reading, before: u32, now: u32) -> bool {
+        let ns = |ticks: u32| i128::from(TICK.times(ticks.into()).as_ns());
+        let said = ns(now.wrapping_sub(before));
+        let passed = self.answered.since(earlier.asked).as_ns();
+        let least = self.asked.since(earlier.answered).as_ns();
+        let slack = i128::from(passed / UPTIME_PART + UPTIME_SLACK.as_ns());
+        let (from, to) = (i128::from(least) - slack, i128::from(passed) + slack);
+        // What has begun anew since says no more than has passed: that tells it from what went on only if that had said more
+        // than clocks may differ by.
+        let is_told_apart = ns(before) > slack + i128::from(passed - least);
+        is_told_apart && (from..=to).contains(&said)
     }
 }

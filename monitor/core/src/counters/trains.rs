@@ -79,6 +79,8 @@ pub struct Trains {
     /// The first reading in the present silence.
     earlier: Option<Reading>,
     asked: Option<Instant>,
+    /// The latest question was not answered.
+    unanswered: bool,
     ask_due: Instant,
     counted: Vec<Counted>,
     discards: Discards,
@@ -94,6 +96,7 @@ impl Trains {
             base: None,
             earlier: None,
             asked: None,
+            unanswered: false,
             ask_due: since,
             counted: Vec::new(),
             discards: Discards::default(),
@@ -185,12 +188,12 @@ impl Trains {
 
     /// The agent was asked, and did not answer.
     pub fn handle_no_answer(&mut self) {
-        self.asked = None;
+        (self.asked, self.unanswered) = (None, true);
     }
 
     /// The agent answered.
     pub fn handle_reading(&mut self, now: Instant, reading: Reading) {
-        self.asked = None;
+        (self.asked, self.unanswered) = (None, false);
         let Phase::Quiet { since, train } = self.phase else {
             return;
         };
@@ -331,8 +334,8 @@ impl Trains {
             return;
         }
         let reason = match self.earlier {
-            Some(_) => Discard::Stale,
-            None => Discard::Silent,
+            Some(_) if !self.unanswered => Discard::Stale,
+            Some(_) | None => Discard::Silent,
         };
         self.discard(train, reason);
         // Still silence: the next reading may be a beginning.
