@@ -24,6 +24,7 @@ use nix::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{KernelError, Netns};
+use crate::place::doorbell::leave_ports;
 
 /// A running process, killed with its group when dropped.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ fn settle(namespace: &OwnedFd, mounts: Mounts, session: Session) -> io::Result<(
         Session::Terminal => take_terminal()?,
     }
     prctl::set_pdeathsig(Signal::SIGKILL)?;
+    leave_ports();
     setns(namespace, CloneFlags::CLONE_NEWNET)?;
     match mounts {
         Mounts::Shared => {}

@@ -1,14 +1,19 @@
 //! Files in memory, and the tar they are carried in.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 
 /// An archive in memory: path to content. Ordered, so the same files give the same bytes.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Packs files into a tar without times, owners or anything else of this host.
 pub fn pack(files: &Files) -> Result<Vec<u8>, String> {
-    let mut archive = tar::Builder::new(Vec::new());
+    pack_into(Vec::new(), files)
+}
+
+/// As [`pack`], straight to where the bytes are to be: in an emulated processor every copy counts.
+pub fn pack_into<W: Write>(place: W, files: &Files) -> Result<W, String> {
+    let mut archive = tar::Builder::new(place);
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
@@ -24,8 +29,13 @@ pub fn pack(files: &Files) -> Result<Vec<u8>, String> {
 
 /// Unpacks what [`pack`] made.
 pub fn unpack(bytes: &[u8]) -> Result<Files, String> {
+    unpack_from(bytes, bytes.len())
+}
+
+/// As [`unpack`], of so many bytes straight from where they are.
+pub fn unpack_from(place: impl Read, length: usize) -> Result<Files, String> {
     let mut files = Files::new();
-    let mut archive = tar::Archive::new(bytes);
+    let mut archive = tar::Archive::new(place);
     let entries = archive
         .entries()
         .map_err(|e| format!("could not read the archive: {e}"))?;
@@ -37,10 +47,16 @@ pub fn unpack(bytes: &[u8]) -> Result<Files, String> {
             .map_err(|e| format!("an entry's name is broken: {e}"))?
             .to_string_lossy()
             .into_owned();
-        // The size is the archive's claim: it decides nothing before the bytes are there.
-        let mut content = Vec::new();
+        // The size is the archive's claim: it cannot hold more than it is long itself.
+        let size = usize::try_from(entry.size()).unwrap_or(usize::MAX);
+        if size > length {
+            return Err(format!(
+                "{path:?} has {size} bytes, it says, in an archive of {length}: it is cut off"
+            ));
+        }
+        let mut content = vec![0; size];
         entry
-            .read_to_end(&mut content)
+            .read_exact(&mut content)
             .map_err(|e| format!("could not read {path:?} from the archive: {e}"))?;
         files.insert(path, content);
     }

@@ -24,6 +24,8 @@ const PVPANIC: (u16, u8) = (0x505, 1);
 const RTC_INDEX: u16 = 0x70;
 const RTC_DATA: u16 = 0x71;
 const RTC_REGISTER_A: u8 = 0x0a;
+/// The ports above: first, and how many.
+const PORTS: [(u16, u16); 2] = [(PVPANIC.0, 1), (RTC_INDEX, 2)];
 /// Dividers held in reset: the clock stands and raises no alarm.
 const RTC_STOPPED: u8 = 0x66;
 
@@ -45,8 +47,8 @@ impl Doorbell {
     /// # Errors
     /// What the kernel refuses: this is no sealed lab, or we are not its root.
     pub fn open() -> io::Result<Self> {
-        for (port, count) in [(PVPANIC.0, 1), (RTC_INDEX, 2)] {
-            allow_ports(port, count)?;
+        for (port, count) in PORTS {
+            set_ports(port, count, true)?;
         }
         let memory = OpenOptions::new().read(true).write(true).open("/dev/mem")?;
         let size = NonZeroUsize::new(APIC_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
@@ -84,10 +86,20 @@ impl Doorbell {
     }
 }
 
+/// Gives up what a child inherits of [`Doorbell::open`]: with ports of its own, the kernel copies a map of them whenever it
+/// comes back from a system call. One system call a range, nothing else.
+pub fn leave_ports() {
+    for (port, count) in PORTS {
+        // None where no doorbell was opened; a child that keeps them is slower, no more.
+        let _ = set_ports(port, count, false);
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
-fn allow_ports(first: u16, count: u16) -> io::Result<()> {
+fn set_ports(first: u16, count: u16, on: bool) -> io::Result<()> {
+    let (first, count) = (libc::c_ulong::from(first), libc::c_ulong::from(count));
     // SAFETY: changes this process's port permissions only.
-    match unsafe { libc::ioperm(libc::c_ulong::from(first), libc::c_ulong::from(count), 1) } {
+    match unsafe { libc::ioperm(first, count, libc::c_int::from(on)) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -95,7 +107,7 @@ fn allow_ports(first: u16, count: u16) -> io::Result<()> {
 
 #[cfg(target_arch = "x86_64")]
 fn write_port(port: u16, value: u8) {
-    // SAFETY: a one-byte port write that touches no memory; `allow_ports` has made it legal, else it is a SIGSEGV.
+    // SAFETY: a one-byte port write that touches no memory; `open` has made it legal, else it is a SIGSEGV.
     unsafe {
         core::arch::asm!("out dx, al", in("dx") port, in("al") value, options(nostack, preserves_flags))
     }
@@ -103,7 +115,7 @@ fn write_port(port: u16, value: u8) {
 
 /// The sealed lab is an x86-64 machine; an executable for another one cannot be its init.
 #[cfg(not(target_arch = "x86_64"))]
-fn allow_ports(_: u16, _: u16) -> io::Result<()> {
+fn set_ports(_: u16, _: u16, _: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -13,7 +13,7 @@ use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::doorbell::Doorbell;
-use super::shared_memory::{State, Window};
+use super::shared_memory::{Area, State, Window};
 use super::{DEFAULT_PROGRAM, Files, LIVE_ENTRY, Line, PROGRAM_ENTRY, Pace, Program, archive};
 
 /// Finds a program by name.
@@ -148,7 +148,7 @@ fn phases(host: &Host, programs: Programs) -> Result<(), Failure> {
         message,
     };
     host.note(host.pause(State::Booted));
-    let topology = archive::unpack(&host.window.topology()).map_err(guest)?;
+    let topology = unpack(host.window.topology()).map_err(guest)?;
     let mut program = choose(&topology, programs).map_err(build)?;
     let mut log = |line: &str| host.window.append_log(line);
     guarded(|| program.build(&topology, &mut log)).map_err(build)?;
@@ -160,7 +160,7 @@ fn phases(host: &Host, programs: Programs) -> Result<(), Failure> {
     if host.bell.is_some() {
         system::reseed(seed).map_err(guest)?;
     }
-    let job = archive::unpack(&job).map_err(guest)?;
+    let job = unpack(job).map_err(guest)?;
     let output = match job.get(LIVE_ENTRY) {
         Some(pace) => {
             let line = line(host, pace).map_err(guest)?;
@@ -174,9 +174,15 @@ fn phases(host: &Host, programs: Programs) -> Result<(), Failure> {
             guarded(|| program.run(&job, &mut log))
         }
     };
-    let output = archive::pack(&output.map_err(run)?).map_err(run)?;
-    host.window.finish(State::Done, &output);
+    let output = output.map_err(run)?;
+    let left = archive::pack_into(host.window.room(), &output).map_err(run)?;
+    host.window.finish_in_place(State::Done, &left);
     Ok(())
+}
+
+fn unpack(area: Area<'_>) -> Result<Files, String> {
+    let length = area.len();
+    archive::unpack_from(area, length)
 }
 
 /// The line of a lab that lives on. In real time the kernel must not go on counting the processor's ticks: it has

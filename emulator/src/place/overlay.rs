@@ -4,8 +4,9 @@
 //! In the guest everything of the host lies under `/host`. An executable names its loader by an absolute path, so the
 //! copy in the guest gets another path in the same place; its libraries are found through `LD_LIBRARY_PATH`.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -145,7 +146,7 @@ pub fn install(job: &Files, name: &str, folder: &Path) -> Result<Command, String
     let target = folder.join(name);
     // A lab has one job: what is there is it, and perhaps it runs, so that it cannot be written again.
     if !target.exists() {
-        write(job, bytes.clone(), &target, sealed)?;
+        write(job, bytes, &target, sealed)?;
     }
     let mut command = Command::new(&target);
     if sealed {
@@ -154,12 +155,13 @@ pub fn install(job: &Files, name: &str, folder: &Path) -> Result<Command, String
     Ok(command)
 }
 
-fn write(job: &Files, mut bytes: Vec<u8>, target: &Path, sealed: bool) -> Result<(), String> {
+fn write(job: &Files, bytes: &[u8], target: &Path, sealed: bool) -> Result<(), String> {
     let folder = target.parent().unwrap_or(target);
     fs::create_dir_all(folder)
         .map_err(|e| format!("could not create {}: {e}", folder.display()))?;
+    let mut loader = None;
     if sealed {
-        elf::set_interpreter(&mut bytes, LOADER)?;
+        loader = elf::interpreter_place(bytes, LOADER)?;
         for (path, library) in job.iter().filter(|(path, _)| path.starts_with("lib/")) {
             let path = Path::new(HOST).join(path);
             if !path.exists() {
@@ -168,7 +170,15 @@ fn write(job: &Files, mut bytes: Vec<u8>, target: &Path, sealed: bool) -> Result
             }
         }
     }
-    fs::write(target, &bytes).map_err(|e| format!("could not write {}: {e}", target.display()))?;
+    // The name of the loader is put over the other one in the file: in memory it would take a copy of it all.
+    let written = File::create(target).and_then(|mut file| {
+        file.write_all(bytes)?;
+        match &loader {
+            Some((at, name)) => file.write_all_at(name, *at as u64),
+            None => Ok(()),
+        }
+    });
+    written.map_err(|e| format!("could not write {}: {e}", target.display()))?;
     let executable = fs::Permissions::from_mode(0o755);
     fs::set_permissions(target, executable)
         .map_err(|e| format!("could not make {} executable: {e}", target.display()))

@@ -309,11 +309,12 @@ fn machine_arguments(memory_mib: u32, pace: Pace) -> Vec<OsString> {
     words
 }
 
-/// What keeps the kernel from work that a lab has no use for: every instruction is emulated.
+/// What keeps the kernel from work that a lab has no use for: every instruction is emulated. Without `rep_good` it clears and
+/// copies memory by plain loops: of a repeated string instruction every single turn is emulated by itself.
 const KERNEL_AT_REST: &str = "quiet nokaslr mitigations=off cryptomgr.notests \
     initcall_blacklist=load_system_certificate_list init_on_alloc=0 hardened_usercopy=off \
     randomize_kstack_offset=off psi=0 audit=0 lsm=capability nowatchdog transparent_hugepage=never \
-    cgroup_disable=memory,cpu,cpuacct,blkio tsc=reliable";
+    cgroup_disable=memory,cpu,cpuacct,blkio tsc=reliable clearcpuid=rep_good";
 
 fn kernel_arguments() -> String {
     let (name, value) = overlay::LIBRARY_PATH;

@@ -237,15 +237,25 @@ impl Window {
     }
 
     /// The topology's archive.
-    pub fn topology(&self) -> Vec<u8> {
-        let (at, length) = self.area(word::TOPOLOGY);
-        self.copy(at, length)
+    pub fn topology(&self) -> Area<'_> {
+        Area::new(self, self.area(word::TOPOLOGY))
     }
 
     /// The run's seed and the job's archive.
-    pub fn job(&self) -> (u64, Vec<u8>) {
-        let (at, length) = self.area(word::JOB);
-        (self.get(word::SEED), self.copy(at, length))
+    pub fn job(&self) -> (u64, Area<'_>) {
+        (self.get(word::SEED), Area::new(self, self.area(word::JOB)))
+    }
+
+    /// Where the output goes, to be written in place and then handed over by [`Window::finish_in_place`].
+    pub fn room(&self) -> Area<'_> {
+        Area::new(self, self.area(word::OUTPUT))
+    }
+
+    /// Hands over what was written into [`Window::room`], of which this is left.
+    pub fn finish_in_place(&self, state: State, left: &Area<'_>) {
+        let (_, room) = self.area(word::OUTPUT);
+        self.set(word::OUTPUT_LENGTH, (room - left.len()) as u64);
+        self.set(word::STATE, state as u64);
     }
 
     /// Appends a line to the log. Line breaks inside it stay, so it may be read as several lines.
@@ -374,12 +384,20 @@ impl Window {
 
     fn copy(&self, at: usize, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        debug_assert!(at + length <= self.size);
-        // SAFETY: `area` keeps the range inside the mapping; the vector is as long.
-        unsafe {
-            std::ptr::copy_nonoverlapping(self.base.as_ptr().add(at), bytes.as_mut_ptr(), length)
-        }
+        self.copy_to(at, &mut bytes);
         bytes
+    }
+
+    fn copy_to(&self, at: usize, bytes: &mut [u8]) {
+        debug_assert!(at + bytes.len() <= self.size);
+        // SAFETY: `area` keeps the range inside the mapping; the slice is as long.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                self.base.as_ptr().add(at),
+                bytes.as_mut_ptr(),
+                bytes.len(),
+            )
+        }
     }
 
     fn write(&self, at: usize, content: &[u8]) {
@@ -392,6 +410,60 @@ impl Window {
                 content.len(),
             )
         }
+    }
+}
+
+/// A part of the window, read or written from its beginning on: what is large is not held twice.
+pub struct Area<'a> {
+    window: &'a Window,
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Area<'a> {
+    fn new(window: &'a Window, (at, length): (usize, usize)) -> Self {
+        let end = at + length;
+        Self { window, at, end }
+    }
+
+    /// Bytes that are left.
+    pub fn len(&self) -> usize {
+        self.end - self.at
+    }
+
+    /// Nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl io::Read for Area<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = into.len().min(self.len());
+        self.window.copy_to(self.at, &mut into[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+impl io::Write for Area<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.len());
+        if count < bytes.len() {
+            let text = format!(
+                "the window has room for {} bytes more, and {} are to be written; observe less",
+                self.len(),
+                bytes.len()
+            );
+            return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+        }
+        self.window.write(self.at, bytes);
+        self.at += count;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -416,7 +488,15 @@ pub struct TooLarge {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
+
+    fn all(mut area: Area<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        area.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
 
     fn window() -> Window {
         let file = tempfile::tempfile().unwrap();
@@ -431,16 +511,37 @@ mod tests {
         window.prepare(b"topology").unwrap();
         assert!(window.is_prepared());
         assert_eq!(window.state(), Some(State::Booting));
-        assert_eq!(window.topology(), b"topology");
+        assert_eq!(all(window.topology()), b"topology");
         window.set_job(7, b"job").unwrap();
-        assert_eq!(window.job(), (7, b"job".to_vec()));
+        let (seed, job) = window.job();
+        assert_eq!((seed, all(job)), (7, b"job".to_vec()));
         window.finish(State::Done, b"output");
         assert_eq!(
             (window.state(), window.output()),
             (Some(State::Done), b"output".to_vec())
         );
-        assert_eq!(window.topology(), b"topology");
-        assert_eq!(window.job(), (7, b"job".to_vec()));
+        assert_eq!(all(window.topology()), b"topology");
+        assert_eq!(all(window.job().1), b"job");
+    }
+
+    #[test]
+    fn output_is_written_in_place_and_never_beyond() {
+        let window = window();
+        window.prepare(b"topology").unwrap();
+        window.set_job(7, b"job").unwrap();
+        let mut room = window.room();
+        let total = room.len();
+        room.write_all(b"out").unwrap();
+        room.write_all(b"put").unwrap();
+        assert!(!room.is_empty());
+        window.finish_in_place(State::Done, &room);
+        assert_eq!(
+            (window.state(), window.output()),
+            (Some(State::Done), b"output".to_vec())
+        );
+        let error = window.room().write_all(&vec![0; total + 1]).unwrap_err();
+        assert!(error.to_string().contains("has room for"), "{error}");
+        assert_eq!(all(window.job().1), b"job");
     }
 
     #[test]

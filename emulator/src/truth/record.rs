@@ -98,11 +98,13 @@ impl RecordWriter {
 
     /// One that keeps the newest records only: at least half, and at most all, of so many bytes.
     pub fn newest(snap_bytes: u16, limit_bytes: usize) -> Self {
+        let mut newer = Vec::with_capacity(1 << 20);
+        newer.extend_from_slice(&header(snap_bytes));
         Self {
             snap_bytes,
             limit_bytes,
             older: Vec::new(),
-            newer: Vec::with_capacity(1 << 20),
+            newer,
             older_records: 0,
             newer_records: 0,
             records: 0,
@@ -114,20 +116,22 @@ impl RecordWriter {
         if self.newer.len() >= self.limit_bytes / 2 {
             std::mem::swap(&mut self.older, &mut self.newer);
             self.newer.clear();
+            self.newer.extend_from_slice(&header(self.snap_bytes));
             (self.older_records, self.newer_records) = (self.newer_records, 0);
         }
         let captured = u16::try_from(record.frame.len()).unwrap_or(u16::MAX);
-        let bytes = &mut self.newer;
-        bytes.extend_from_slice(&record.realtime_ns.to_le_bytes());
-        bytes.extend_from_slice(&record.tap.number().to_le_bytes());
-        bytes.extend_from_slice(&record.original_bytes.to_le_bytes());
-        bytes.extend_from_slice(&captured.to_le_bytes());
-        bytes.push(match record.direction {
+        let mut head = [0; RECORD_BYTES];
+        head[..8].copy_from_slice(&record.realtime_ns.to_le_bytes());
+        head[8..10].copy_from_slice(&record.tap.number().to_le_bytes());
+        head[10..12].copy_from_slice(&record.original_bytes.to_le_bytes());
+        head[12..14].copy_from_slice(&captured.to_le_bytes());
+        head[14] = match record.direction {
             Direction::Entered => 0,
             Direction::Left => 1,
-        });
-        bytes.push(0);
-        bytes.extend_from_slice(&record.frame[..usize::from(captured)]);
+        };
+        self.newer.extend_from_slice(&head);
+        self.newer
+            .extend_from_slice(&record.frame[..usize::from(captured)]);
         self.newer_records += 1;
         self.records += 1;
     }
@@ -144,15 +148,29 @@ impl RecordWriter {
 
     /// The file of what is kept.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.older.len() + self.newer.len());
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&self.snap_bytes.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&self.older);
-        bytes.extend_from_slice(&self.newer);
+        let older = self.older.get(HEADER_BYTES..).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(older.len() + self.newer.len());
+        bytes.extend_from_slice(&self.newer[..HEADER_BYTES]);
+        bytes.extend_from_slice(older);
+        bytes.extend_from_slice(&self.newer[HEADER_BYTES..]);
         bytes
     }
+
+    /// The same, of a writer that is done: of one that has kept everything, without a copy.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self.older.is_empty() {
+            true => self.newer,
+            false => self.to_bytes(),
+        }
+    }
+}
+
+fn header(snap_bytes: u16) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    header[10..12].copy_from_slice(&snap_bytes.to_le_bytes());
+    header
 }
 
 /// Reads `taps.bin`.
@@ -271,7 +289,9 @@ mod tests {
             frame: &[1, 2, 3],
         });
         assert_eq!(writer.records(), 2);
-        writer.to_bytes()
+        let bytes = writer.to_bytes();
+        assert_eq!(writer.into_bytes(), bytes);
+        bytes
     }
 
     #[test]
@@ -321,6 +341,7 @@ mod tests {
             assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1));
         }
         assert_eq!(writer.records(), 1_000);
+        assert_eq!(writer.to_bytes(), writer.into_bytes());
     }
 
     #[test]

@@ -283,9 +283,13 @@ impl Reader {
     fn so_far(&mut self) -> Result<Capture, TapError> {
         let stopped_ns = monotonic_ns();
         let counted = self.catch_up()?;
-        let mut capture = self.capture(counted.drops, stopped_ns);
-        capture.summary.is_excerpt = true;
-        Ok(capture)
+        Ok(Capture {
+            summary: TapSummary {
+                is_excerpt: true,
+                ..self.summary(counted.drops, stopped_ns)
+            },
+            records: self.kept.writer.to_bytes(),
+        })
     }
 
     /// Frames that came out of the ring.
@@ -293,18 +297,15 @@ impl Reader {
         self.kept.writer.records() + self.kept.foreign
     }
 
-    fn capture(&self, kernel_drops: u64, stopped_ns: u64) -> Capture {
-        Capture {
-            records: self.kept.writer.to_bytes(),
-            summary: TapSummary {
-                kernel_drops,
-                records: self.kept.writer.kept(),
-                snap_bytes: self.snap_bytes,
-                foreign: self.kept.foreign,
-                started_ns: self.started_ns,
-                stopped_ns,
-                is_excerpt: false,
-            },
+    fn summary(&self, kernel_drops: u64, stopped_ns: u64) -> TapSummary {
+        TapSummary {
+            kernel_drops,
+            records: self.kept.writer.kept(),
+            snap_bytes: self.snap_bytes,
+            foreign: self.kept.foreign,
+            started_ns: self.started_ns,
+            stopped_ns,
+            is_excerpt: false,
         }
     }
 
@@ -314,7 +315,10 @@ impl Reader {
             .close_filter()
             .map_err(system("closing the filter"))?;
         let counted = self.catch_up()?;
-        Ok(self.capture(counted.drops, stopped_ns))
+        Ok(Capture {
+            summary: self.summary(counted.drops, stopped_ns),
+            records: self.kept.writer.into_bytes(),
+        })
     }
 }
 

@@ -80,10 +80,19 @@ pub fn loadable(bytes: &[u8]) -> Result<Vec<u8>, String> {
 
 /// Replaces the loader's path in an executable. The new path must not be longer than the old one.
 pub fn set_interpreter(bytes: &mut [u8], path: &str) -> Result<(), String> {
+    if let Some((at, name)) = interpreter_place(bytes, path)? {
+        bytes[at..at + name.len()].copy_from_slice(&name);
+    }
+    Ok(())
+}
+
+/// Where in an executable its loader's path stands, and what must stand there instead for it to be `path`; none where it
+/// names no loader.
+pub fn interpreter_place(bytes: &[u8], path: &str) -> Result<Option<(usize, Vec<u8>)>, String> {
     let (header, endian) = parse(bytes)?;
-    let segments = header.program_headers(endian, &*bytes).map_err(text)?;
+    let segments = header.program_headers(endian, bytes).map_err(text)?;
     let Some(segment) = segments.iter().find(|s| s.p_type(endian) == PT_INTERP) else {
-        return Ok(());
+        return Ok(None);
     };
     let (start, size) = (
         segment.p_offset(endian) as usize,
@@ -95,12 +104,12 @@ pub fn set_interpreter(bytes: &mut [u8], path: &str) -> Result<(), String> {
             size.saturating_sub(1)
         ));
     }
-    let room = bytes
-        .get_mut(start..start + size)
+    let end = start.checked_add(size);
+    end.and_then(|end| bytes.get(start..end))
         .ok_or("the loader's path lies outside the file")?;
-    room.fill(0);
-    room[..path.len()].copy_from_slice(path.as_bytes());
-    Ok(())
+    let mut name = path.as_bytes().to_vec();
+    name.resize(size, 0);
+    Ok(Some((start, name)))
 }
 
 fn parse(bytes: &[u8]) -> Result<(&Header, Endianness), String> {
