@@ -1,6 +1,7 @@
 //! Truth and claims side by side, indexed as the checks need them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use mvpnlab_emulator::mdt::MdtLog;
 use mvpnlab_emulator::plan::Plan;
@@ -204,41 +205,51 @@ impl<'a> Facts<'a> {
     pub fn task(&self, name: &str) -> Vec<Both<'_>> {
         self.claims
             .runs(name)
-            .flat_map(|run| self.run(run))
+            .flat_map(|run| self.side_by_side(run, 0..=u32::MAX))
             .collect()
     }
 
     /// Counted copies of one pair over all runs of its task.
     pub fn counted(&self, task: &str, pair: &Pair) -> Vec<Both<'_>> {
-        let mut all = self.task(task);
-        all.retain(|both| both.is_of(pair) && !both.is_warmup());
-        all
+        let sender = pair.sender.1;
+        self.claims
+            .runs(task)
+            .flat_map(|run| self.side_by_side(run, sender..=sender))
+            .filter(|both| both.is_of(pair) && !both.is_warmup())
+            .collect()
     }
 
-    fn run(&self, run: &TaskRun) -> Vec<Both<'_>> {
-        let edge = |seq_end: u32| ProbeKey {
-            session: run.session,
-            task: run.task,
-            sender: seq_end,
-            seq: seq_end,
-            receiver: seq_end,
+    /// Copies of a run of a task by these senders, in order of their keys: the two lists are walked together.
+    fn side_by_side(
+        &self,
+        run: &TaskRun,
+        senders: RangeInclusive<u32>,
+    ) -> impl Iterator<Item = Both<'_>> {
+        let (session, task) = (run.session, run.task);
+        let edge = |sender: u32, end: u32| ProbeKey {
+            session,
+            task,
+            sender,
+            seq: end,
+            receiver: end,
         };
-        let range = edge(0)..=edge(u32::MAX);
-        let mut keys: Vec<ProbeKey> = self
-            .copies
-            .range(range.clone())
-            .map(|(k, _)| *k)
-            .chain(self.claims.probes.range(range).map(|(k, _)| *k))
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys.into_iter()
-            .map(|key| Both {
+        let range = edge(*senders.start(), 0)..=edge(*senders.end(), u32::MAX);
+        let mut truths = self.copies.range(range.clone()).peekable();
+        let mut claims = self.claims.probes.range(range).peekable();
+        std::iter::from_fn(move || {
+            let next = |key: Option<&ProbeKey>| key.copied();
+            let truth_key = next(truths.peek().map(|(key, _)| *key));
+            let claim_key = next(claims.peek().map(|(key, _)| *key));
+            let key = match (truth_key, claim_key) {
+                (Some(one), Some(other)) => one.min(other),
+                (one, other) => one.or(other)?,
+            };
+            Some(Both {
                 key,
-                truth: self.copies.get(&key),
-                claim: self.claims.probes.get(&key),
+                truth: truths.next_if(|(k, _)| **k == key).map(|(_, copy)| copy),
+                claim: claims.next_if(|(k, _)| **k == key).map(|(_, claim)| claim),
             })
-            .collect()
+        })
     }
 
     /// The loss timeout of the task that a probe belongs to.
@@ -390,7 +401,8 @@ fn copies(
     plan: &Plan,
     claims: &Claims,
 ) -> BTreeMap<ProbeKey, Copy> {
-    let mut copies = BTreeMap::new();
+    // A map made of all at once is sorted once.
+    let mut copies = Vec::new();
     let mut runs: Vec<(&str, u32)> = claims
         .tasks
         .iter()
@@ -430,11 +442,11 @@ fn copies(
                     seq: probe.id.sequence,
                     receiver,
                 };
-                copies.insert(key, Copy::of(truth, &probe));
+                copies.push((key, Copy::of(truth, &probe)));
             }
         }
     }
-    copies
+    copies.into_iter().collect()
 }
 
 impl Copy {

@@ -52,11 +52,21 @@ fn judge(labs: &Labs, case: &Case, seed: u64, files: &Files) -> Report {
         Ok(observation) => observation,
         Err(error) => return unsound(error.to_string()),
     };
-    let truth = match Truth::of(&observation) {
+    // The two have nothing to do with each other.
+    let (truth, claims) = std::thread::scope(|scope| {
+        let claims = scope.spawn(|| Claims::of(files));
+        let truth = Truth::of(&observation);
+        let claims = claims.join();
+        (
+            truth,
+            claims.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    });
+    let truth = match truth {
         Ok(truth) => truth,
         Err(error) => return unsound(error.to_string()),
     };
-    let claims = match Claims::of(files) {
+    let claims = match claims {
         Ok(claims) => claims,
         Err(error) => {
             return bare(
