@@ -12,7 +12,7 @@ use crate::location::Location;
 use crate::mvpn::Ledger;
 use crate::queue::{Gathered, Queue};
 use crate::retention::{Janitor, STEPS_PER_BATCH};
-use crate::writer::{COMMIT_WITHIN, Limits, Shared};
+use crate::writer::{GATHERED_FOR, Limits, Shared};
 
 /// Pause before a failed batch is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -70,8 +70,7 @@ impl Scribe {
         let _closing = queue.close_at_end();
         let mut batch = Vec::new();
         loop {
-            // Part of the promised time is left for the commit itself.
-            let gathered = queue.gather(&mut batch, COMMIT_WITHIN / 2, BATCH_ENTRIES_MAX);
+            let gathered = queue.gather(&mut batch, GATHERED_FOR, BATCH_ENTRIES_MAX);
             let written = self.write(&mut batch);
             match gathered {
                 Gathered::Batch if written => self.tidy_up(),
