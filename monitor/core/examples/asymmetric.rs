@@ -9,6 +9,9 @@
 //! second; then the pair is probed as long at 500. All is whole sessions on a simulated network, in virtual time.
 
 #[allow(dead_code)]
+#[path = "../tests/two_hosts/agent.rs"]
+mod agent;
+#[allow(dead_code)]
 #[path = "../tests/two_hosts/network.rs"]
 mod network;
 

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::AlarmSpec;
 use crate::budget::BudgetSpec;
-use crate::oneway::spec::{OnewaySpec, PeerSpec, RemoteSpec};
+use crate::oneway::spec::{AgentSpec, OnewaySpec, PeerSpec, RemoteSpec};
 use crate::probe_files::ProbeFilesSpec;
 use crate::retention::RetentionSpec;
 use crate::shard::ShardSpec;
@@ -85,6 +85,8 @@ pub struct Config {
     pub remote: Option<RemoteSpec>,
     /// Other monitors that this one may ask.
     pub peer: Vec<PeerSpec>,
+    /// Readers of routers' counters.
+    pub agent: Vec<AgentSpec>,
     /// Measurements of one-way loss, started at once.
     pub oneway: Vec<OnewaySpec>,
     /// What MVPNs ought to be.
@@ -119,6 +121,7 @@ impl Default for Config {
             passive: Vec::new(),
             remote: None,
             peer: Vec::new(),
+            agent: Vec::new(),
             oneway: Vec::new(),
             expected: Vec::new(),
             alarms: AlarmSpec::default(),

@@ -421,8 +421,8 @@ pub enum Answer {
     },
     /// Readers of counters, by name.
     Agents {
-        /// Their names.
-        agents: Vec<Name>,
+        /// The readers.
+        agents: Vec<AgentStatus>,
     },
     /// Passive observations, by name.
     Passives {

@@ -78,6 +78,8 @@ faults! {
     CollectorDropsAsLoss = "collector-drops-as-loss",
     /// Pairs are corrected by one-way losses as if these had no error.
     InferenceErrorForgotten = "inference-error-forgotten",
+    /// A router's agent that has begun anew is taken for one that ran on.
+    CounterRestartBelieved = "counter-restart-believed",
 }
 
 impl fmt::Display for Fault {

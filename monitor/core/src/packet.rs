@@ -15,6 +15,8 @@ use crate::router_clock;
 use crate::spec::{Encapsulation, TunnelSpec};
 use crate::time::{Instant, Span};
 
+/// Octets of a probe's IPv4 datagram before its UDP payload.
+pub(crate) const INNER_HEADERS_BYTES: u64 = 20 + 8;
 /// Data of an echo request, in bytes: as much as the ping of most systems sends.
 const ECHO_DATA_BYTES: usize = 56;
 
@@ -37,6 +39,8 @@ pub(crate) struct ProbeShape {
     pub(crate) group: Ipv4Addr,
     pub(crate) ttl: u8,
     pub(crate) port: u16,
+    /// Where it comes from; the same port unless told.
+    pub(crate) source_port: Option<u16>,
     pub(crate) payload_bytes: u16,
 }
 
@@ -55,7 +59,7 @@ fn probe_packet(tunnel: &TunnelSpec, shape: &ProbeShape, header: &ProbeHeader) -
             ttl: shape.ttl,
             ..Addressing::new(tunnel.inner_local, shape.group)
         },
-        src_port: shape.port,
+        src_port: shape.source_port.unwrap_or(shape.port),
         dst_port: shape.port,
         probe: probe::Repr {
             warm_up: header.warmup,

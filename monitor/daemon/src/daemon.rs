@@ -13,6 +13,7 @@ use vmscope_store::{
     Limits, Location, ProbeFileLimits, ProbeFiles, Retention, SessionStart, StoreError, Writer,
 };
 
+use crate::agents::Agents;
 use crate::alarm::Notifier;
 use crate::capture::Capture;
 use crate::cli::DaemonArgs;
@@ -177,6 +178,8 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let (mailbox, inbox) = mailbox().map_err(StartError::socket("make an event descriptor"))?;
     let (peers, peer_tasks) =
         Peers::open(&config.peer).map_err(|error| bad_config(&recipe.path, error.to_string()))?;
+    let agents = Agents::open(&config.agent, &mailbox)
+        .map_err(|error| bad_config(&recipe.path, error.to_string()))?;
     let listener = config.remote.as_ref().map(Listener::bind).transpose()?;
     let socket = config.socket.as_deref().unwrap_or(socket);
     let socket = ControlSocket::open(socket, listener, peer_tasks, mailbox)?;
@@ -200,6 +203,7 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
             journal,
             notifier,
             peers,
+            agents,
         })
     });
     socket.close();

@@ -16,12 +16,13 @@ use vmscope_core::session::{CaptureStatus, Session, Transmit};
 use vmscope_core::time::{Instant, Span};
 use vmscope_store::{Counters, Level};
 
+use crate::agents::Agents;
 use crate::alarm::Notifier;
 use crate::capture::{Capture, CaptureCounters, RING_FRAMES};
 use crate::clock::{self, Placed, StampClock, StepWatch};
 use crate::error::StartError;
 use crate::journal::Journal;
-use crate::mailbox::{Inbox, Message, PeerReply};
+use crate::mailbox::{AgentReply, FlowExport, Inbox, Message, PeerReply};
 use crate::remote::Peers;
 use crate::rhythm::Rhythm;
 use crate::transmit::{self, Transmitter};
@@ -58,6 +59,8 @@ pub struct Parts {
     pub notifier: Notifier,
     /// Other monitors.
     pub peers: Peers,
+    /// Readers of routers' counters.
+    pub agents: Agents,
 }
 
 /// Runs until the core has ended in good order, or until it is told twice to end.
@@ -112,6 +115,7 @@ impl Driver {
             }
             self.send_what_is_due();
             self.ask_peers();
+            self.ask_agents();
             self.hand_out_results();
             self.look_at_counters();
             // While there are more, nothing is waited for.
@@ -258,6 +262,22 @@ impl Driver {
                     let session = &mut self.parts.session;
                     session.handle_peer_reply(clock::now(), &peer, id, outcome);
                 }
+                Message::Agent(reply) => {
+                    let AgentReply { agent, id, outcome } = *reply;
+                    let session = &mut self.parts.session;
+                    session.handle_reading(clock::now(), &agent, id, outcome);
+                }
+                Message::Export(export) => {
+                    let FlowExport {
+                        agent,
+                        export,
+                        place,
+                    } = *export;
+                    let export = export.as_ref().map_err(Clone::clone);
+                    let session = &mut self.parts.session;
+                    session.handle_export(clock::now(), &agent, export);
+                    drop(place);
+                }
                 Message::Stop => self.stop(),
             }
         }
@@ -269,6 +289,16 @@ impl Driver {
             let (peer, id) = (request.peer.clone(), request.id);
             if let Err(failure) = self.parts.peers.ask(request) {
                 session.handle_peer_reply(clock::now(), &peer, id, Err(failure));
+            }
+        }
+    }
+
+    fn ask_agents(&mut self) {
+        let session = &mut self.parts.session;
+        while let Some(request) = session.poll_agent() {
+            let (agent, id) = (request.agent.clone(), request.id);
+            if let Err(failure) = self.parts.agents.ask(request) {
+                session.handle_reading(clock::now(), &agent, id, Err(failure));
             }
         }
     }

@@ -9,8 +9,11 @@ use tokio::sync::{broadcast, oneshot};
 use vmscope_core::control::{
     Answer, ErrorCode, Event, EventKind, Outcome, Refusal, Reply, Request,
 };
+use vmscope_core::counters::{Export, Reading};
 use vmscope_core::name::Name;
-use vmscope_core::oneway::PeerFailure;
+use vmscope_core::oneway::{AgentFailure, PeerFailure};
+
+use crate::agents::Place;
 
 /// Events that wait for a client at most; one that falls further behind is cut off.
 pub const EVENTS_WAITING_MAX: usize = 4_096;
@@ -21,6 +24,10 @@ pub enum Message {
     Ask(Box<Request>, oneshot::Sender<Reply>),
     /// What a peer answered, or why it did not.
     Peer(Box<PeerReply>),
+    /// What an agent answered, or why it did not.
+    Agent(Box<AgentReply>),
+    /// What an exporter of flows sent.
+    Export(Box<FlowExport>),
     /// The process was told to end.
     Stop,
 }
@@ -34,6 +41,28 @@ pub struct PeerReply {
     pub id: u64,
     /// What it answered, or why it did not.
     pub outcome: Result<Answer, PeerFailure>,
+}
+
+/// What came of a question to an agent.
+#[derive(Debug)]
+pub struct AgentReply {
+    /// Who was asked.
+    pub agent: Name,
+    /// The question's.
+    pub id: u64,
+    /// What it answered, or why it did not.
+    pub outcome: Result<Reading, AgentFailure>,
+}
+
+/// A datagram of an exporter of flows, or that it cannot be read.
+#[derive(Debug)]
+pub struct FlowExport {
+    /// Who hears the exporter.
+    pub agent: Name,
+    /// What it says.
+    pub export: Result<Export, AgentFailure>,
+    /// Its place in the queue.
+    pub place: Place,
 }
 
 /// An event as it goes over the wire, written once for all who want it.
@@ -102,6 +131,16 @@ impl Mailbox {
     /// Tells the driver what came of a request to a peer.
     pub fn hear_peer(&self, reply: PeerReply) {
         self.drop_in(Message::Peer(Box::new(reply)));
+    }
+
+    /// Tells the driver what came of a question to an agent.
+    pub fn hear_agent(&self, reply: AgentReply) {
+        self.drop_in(Message::Agent(Box::new(reply)));
+    }
+
+    /// Tells the driver what an exporter of flows sent.
+    pub fn hear_export(&self, export: FlowExport) {
+        self.drop_in(Message::Export(Box::new(export)));
     }
 
     /// Tells the driver to end.

@@ -4,6 +4,7 @@
 //! packets, time, requests and results meet the core's `Session`. [`read`] drives another one
 //! over a capture. Everything else is a client of the control socket.
 
+mod agents;
 mod alarm;
 mod ask;
 mod capture;

@@ -4,8 +4,8 @@ use super::link::Role;
 use super::report::{Configuration, PathLoss};
 use crate::fault::{Fault, Planted};
 use crate::inference::{
-    Confidence, Estimate, InferenceError, PacketCounts, ReflectedEstimate, TreeEstimate,
-    per_packet, reflected,
+    AggregateCounts, Confidence, Estimate, InferenceError, PacketCounts, ReflectedEstimate,
+    TreeEstimate, aggregate, per_packet, reflected,
 };
 
 /// The loss of each path.
@@ -27,25 +27,40 @@ impl Estimates {
         confidence: Confidence,
         fault: Planted,
     ) -> Result<Estimates, InferenceError> {
-        let mut estimates = match role {
+        let estimates = match role {
             Some(Role::Reflects) => Estimates::of_reflected(reflected(blocks, confidence)?),
             Some(Role::Collects) | None => {
-                Estimates::of_tree(per_packet(blocks, confidence)?, down)
+                let tree = per_packet(blocks, confidence)?;
+                Estimates::of_tree(tree, down, Configuration::PerPacket)
             }
         };
-        if fault.is(Fault::UpAndDownSwapped)
-            && let Some(first) = estimates.down.first_mut()
-        {
-            std::mem::swap(&mut estimates.up, first);
-        }
-        Ok(estimates)
+        Ok(estimates.with(fault))
     }
 
-    fn of_tree(tree: TreeEstimate, down: usize) -> Estimates {
+    /// From aggregates whose first leaf is the way down, and whose second is the router that counts.
+    pub(super) fn of_aggregates(
+        blocks: &[Vec<AggregateCounts>],
+        confidence: Confidence,
+        fault: Planted,
+    ) -> Result<Estimates, InferenceError> {
+        let tree = aggregate(blocks, confidence)?;
+        Ok(Estimates::of_tree(tree, 1, Configuration::Aggregate).with(fault))
+    }
+
+    fn with(mut self, fault: Planted) -> Estimates {
+        if fault.is(Fault::UpAndDownSwapped)
+            && let Some(first) = self.down.first_mut()
+        {
+            std::mem::swap(&mut self.up, first);
+        }
+        self
+    }
+
+    fn of_tree(tree: TreeEstimate, down: usize, configuration: Configuration) -> Estimates {
         let mut leaves = tree.leaves;
         let leaf = leaves.split_off(down.min(leaves.len()));
         Estimates {
-            configuration: Configuration::PerPacket,
+            configuration,
             up: tree.shared,
             down: leaves,
             leaf,

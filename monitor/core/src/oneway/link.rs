@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use super::report::{Collected, CollectedRange, Reflecting};
-use super::spec::{CollectSpec, LeafSpec, ReflectSpec};
+use super::spec::{CollectSpec, ReflectSpec};
 use super::why::Why;
 use crate::control::{Answer, ErrorCode, Named, Operation};
 use crate::fault::{Fault, Planted};
@@ -42,8 +42,12 @@ pub(super) struct Terms {
     pub(super) session: u32,
     pub(super) probe_port: u16,
     pub(super) group: Ipv4Addr,
-    /// Source of the probes, where joins are of single sources.
+    /// Source of the probes.
+    pub(super) sender: Ipv4Addr,
+    /// The same, where joins are of single sources.
     pub(super) source: Option<Ipv4Addr>,
+    /// Octets of a probe's IPv4 datagram.
+    pub(super) datagram_bytes: u64,
     pub(super) loss_timeout: Span,
     pub(super) rate_max: Rate,
     /// Time from a join until its packets come.
@@ -112,14 +116,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// `None` for a leaf that is no peer's.
-    pub(super) fn new(leaf: &LeafSpec, name: Name, terms: Terms, now: Instant) -> Option<Link> {
-        let (peer, tunnel, role) = match leaf {
-            LeafSpec::Collector { peer, tunnel } => (peer, tunnel, Role::Collects),
-            LeafSpec::Reflector { peer, tunnel } => (peer, tunnel, Role::Reflects),
-            LeafSpec::Counters { .. } => return None,
-        };
-        Some(Link {
+    /// Over a tunnel of the peer's; `name` is what it is called there.
+    pub(super) fn new(
+        (peer, tunnel, role): (&Name, &Name, Role),
+        name: Name,
+        terms: Terms,
+        now: Instant,
+    ) -> Link {
+        Link {
             peer: peer.clone(),
             role,
             tunnel: tunnel.clone(),
@@ -140,7 +144,7 @@ impl Link {
             failure: None,
             refused: None,
             least_delay_ns: None,
-        })
+        }
     }
 
     /// Whether the peer has begun.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{OnewaySpec, PeerSpec};
+use super::spec::{AgentSpec, OnewaySpec, PeerSpec};
 use crate::name::Name;
 use crate::time::Instant;
 
@@ -187,4 +187,15 @@ pub struct PeerStatus {
     pub failure: Option<String>,
     /// Requests it has not answered yet.
     pub waiting: u32,
+}
+
+/// A reader of a router's counters, as far as it has been heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// Who it is.
+    pub spec: AgentSpec,
+    /// When it told something last.
+    pub heard_ns: Option<Instant>,
+    /// What went wrong since.
+    pub failure: Option<String>,
 }

@@ -12,22 +12,27 @@ mod settling;
 
 use rand::Rng;
 
-use super::blocks::Blocks;
+use super::counter::Counter;
 use super::delay::Loops;
 use super::estimates::Estimates;
+use super::leaf::{Asking, Leaf};
 use super::link::{Link, Role, SILENCE_MAX, Terms};
 use super::report::{OnewayRow, OnewayState, OnewayStatus};
-use super::spec::{LeafSpec, OnewaySpec};
-use super::why::Discards;
+use super::spec::{AgentSpec, LeafSpec, OnewaySpec};
+use super::tally::Tally;
 use super::window::Window;
-use crate::control::{Answer, Operation};
+use super::{AgentFailure, AgentOutcome, PeerOutcome};
+use crate::counters::Export;
 use crate::fault::{Fault, Planted};
 use crate::inference::{Confidence, Stopping, Verdict};
 use crate::name::Name;
-use crate::oneway::PeerFailure;
+use crate::packet::INNER_HEADERS_BYTES;
 use crate::schedule::Timetable;
 use crate::task::Probe;
 use crate::time::{Instant, Span};
+
+/// How long is waited for anybody once the monitor is to end.
+const HASTE: Span = Span::from_s(1);
 
 /// How far the run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +55,8 @@ enum Phase {
 /// What a run has to say.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// A leaf's peer is to be asked; whoever answers nobody is said farewell to.
-    Ask {
-        leaf: Option<usize>,
-        peer: Name,
-        operation: Box<Operation>,
-    },
+    /// Somebody is to be asked for a leaf; for none: said farewell to, and nobody waits for the answer.
+    Ask { leaf: Option<usize>, asking: Asking },
     /// There is a row.
     Row,
     /// It is over: groups are left.
@@ -76,6 +77,14 @@ pub(crate) trait Sight {
     fn realtime_minus_monotonic_ns(&self) -> Option<i64>;
 }
 
+/// A probe that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) probe: Probe,
+    /// The UDP port that it comes from, where that matters.
+    pub(crate) source_port: Option<u16>,
+}
+
 /// What a run is made with.
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
@@ -84,6 +93,8 @@ pub(crate) struct Setting {
     pub(crate) downs: Vec<u32>,
     /// Source of its probes.
     pub(crate) source: std::net::Ipv4Addr,
+    /// Who reads the counter of a router's leaf.
+    pub(crate) agent: Option<AgentSpec>,
     pub(crate) session: u32,
     pub(crate) probe_port: u16,
     pub(crate) first_seq: u32,
@@ -101,7 +112,7 @@ pub(crate) struct Run {
     state: OnewayState,
     phase: Phase,
     started: Instant,
-    links: Vec<Link>,
+    leaves: Vec<Leaf>,
     timetable: Option<Timetable>,
     /// No probe before then: the budget has no room.
     put_off: Instant,
@@ -109,14 +120,13 @@ pub(crate) struct Run {
     probes_sent: u64,
     /// Of these, not warm-up.
     counted: u64,
-    blocks: Blocks,
+    tally: Tally,
     /// The oldest block that is open.
     next_block: u64,
     /// It waits for answers, but not longer.
     waits_until: Option<Instant>,
     /// How long it waits for them.
     patience: Span,
-    discards: Discards,
     stopping: Option<Stopping>,
     confidence: Confidence,
     next_row: Option<Instant>,
@@ -130,9 +140,9 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn start(spec: OnewaySpec, setting: Setting, now: Instant) -> Run {
         let terms = terms(&spec, &setting);
-        let link = |(index, leaf)| {
+        let leaf = |(index, leaf)| {
             let name = Name::new(format!("{:08x}-{}-{index}", setting.session, setting.id)).ok()?;
-            Link::new(leaf, name, terms.clone(), now)
+            Leaf::new(leaf, name, setting.agent.as_ref(), &terms, now)
         };
         Run {
             id: setting.id,
@@ -140,17 +150,16 @@ impl Run {
             state: OnewayState::Probing,
             phase: Phase::Waiting,
             started: now,
-            links: spec.leaf.iter().enumerate().filter_map(link).collect(),
+            leaves: spec.leaf.iter().enumerate().filter_map(leaf).collect(),
             timetable: None,
             put_off: Instant::ZERO,
             window: Window::new(setting.first_seq),
             probes_sent: 0,
             counted: 0,
-            blocks: Blocks::new(spec.window.map(|window| whole_blocks(window, spec.block))),
+            tally: Tally::new(&spec),
             next_block: 0,
             waits_until: None,
             patience: SILENCE_MAX,
-            discards: Discards::default(),
             stopping: rows::stopping(&spec),
             confidence: setting.confidence,
             next_row: None,
@@ -186,21 +195,34 @@ impl Run {
 
     /// Sources of what is to come back over the ways down, beside the probes' own: those of reflectors.
     pub(crate) fn reflected_sources(&self) -> impl Iterator<Item = std::net::Ipv4Addr> {
-        self.links.iter().filter_map(|link| link.source)
+        self.links().filter_map(|link| link.source)
+    }
+
+    /// Whether a counter of this agent's is a leaf.
+    pub(crate) fn reads(&self, agent: &Name) -> bool {
+        !self.is_over() && self.counters().any(|counter| counter.agent == *agent)
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Link> {
+        self.leaves.iter().filter_map(Leaf::peer)
+    }
+
+    fn counters(&self) -> impl Iterator<Item = &Counter> {
+        self.leaves.iter().filter_map(Leaf::counter)
+    }
+
+    fn counters_mut(&mut self) -> impl Iterator<Item = &mut Counter> {
+        self.leaves.iter_mut().filter_map(Leaf::counter_mut)
     }
 
     /// The run as it is now.
     pub(crate) fn status(&self) -> OnewayStatus {
         let waiting = (self.phase == Phase::Waiting).then(|| {
-            let missing: Vec<&str> = self
-                .links
-                .iter()
-                .filter(|link| !link.is_ready())
-                .map(|link| link.peer.as_str())
-                .collect();
+            let missing = self.leaves.iter().filter(|leaf| !leaf.is_ready());
+            let missing: Vec<&str> = missing.map(|leaf| leaf.who().as_str()).collect();
             format!("nothing is sent yet: waiting for {}", missing.join(", "))
         });
-        let failures = self.links.iter().filter_map(|link| link.failure.clone());
+        let failures = self.leaves.iter().filter_map(Leaf::failure).cloned();
         OnewayStatus {
             spec: self.spec.clone(),
             run: self.id,
@@ -212,7 +234,7 @@ impl Run {
             unsure: waiting
                 .into_iter()
                 .chain(failures)
-                .chain(self.discards.sentences())
+                .chain(self.tally.discards().sentences())
                 .collect(),
         }
     }
@@ -253,7 +275,7 @@ impl Run {
     }
 
     /// The next probe, if one is due. Sending ends here when the count or time is reached.
-    pub(crate) fn poll_probe(&mut self, now: Instant, rng: &mut impl Rng) -> Option<Probe> {
+    pub(crate) fn poll_probe(&mut self, now: Instant, rng: &mut impl Rng) -> Option<Due> {
         loop {
             let Phase::Probing { epoch, end } = self.phase else {
                 return None;
@@ -277,21 +299,40 @@ impl Run {
                 return None;
             }
             self.timetable.as_mut()?.advance(now, rng);
-            // Too many are open: this one is not sent.
-            let Some(seq) = self.window.send(now, warmup) else {
-                continue;
-            };
-            self.counted += u64::from(!warmup);
-            self.probes_sent += 1;
-            return Some(Probe {
-                tunnel: self.up,
-                seq,
-                warmup,
-            });
+            // Too many are open, or a counter must be read first: this one is not sent.
+            if let Some(due) = self.send(now, warmup) {
+                return Some(due);
+            }
         }
     }
 
+    fn send(&mut self, now: Instant, warmup: bool) -> Option<Due> {
+        if !warmup && !self.counters().all(Counter::may_send) {
+            return None;
+        }
+        let seq = self.window.send(now, warmup)?;
+        let mut source_port = None;
+        if !warmup {
+            source_port = self.counters().find_map(Counter::port);
+            let number = self.window.extend(seq)?;
+            self.tally.handle_sent(number);
+            self.counters_mut()
+                .for_each(|counter| counter.handle_sent(now, number));
+            self.counted += 1;
+        }
+        self.probes_sent += 1;
+        let tunnel = self.up;
+        let probe = Probe {
+            tunnel,
+            seq,
+            warmup,
+        };
+        Some(Due { probe, source_port })
+    }
+
     fn stop_sending(&mut self, stopped: Instant) {
+        self.counters_mut()
+            .for_each(|counter| counter.finish(stopped));
         match self.phase {
             Phase::Waiting => {
                 self.phase = Phase::Draining {
@@ -315,8 +356,10 @@ impl Run {
     /// Ends it for a monitor that ends: nobody who is silent is waited for.
     pub(crate) fn hasten(&mut self, now: Instant) {
         self.stop(now);
-        self.patience = Span::from_s(1);
+        self.patience = HASTE;
         self.waits_until = None;
+        self.counters_mut()
+            .for_each(|counter| counter.hasten(now + HASTE));
     }
 
     /// The capture saw a probe leave.
@@ -329,6 +372,10 @@ impl Run {
     /// A probe could not be sent.
     pub(crate) fn handle_unsent(&mut self, seq: u32) {
         self.window.handle_unsent(seq);
+        if let Some(number) = self.window.extend(seq) {
+            self.counters_mut()
+                .for_each(|counter| counter.handle_unsent(number));
+        }
     }
 
     /// A copy came down a tunnel, from the router or, `reflected`, from the peer that sent it again.
@@ -342,7 +389,7 @@ impl Run {
         let Some(down) = self.downs.iter().position(|id| *id == receiver) else {
             return;
         };
-        let reflects = self.links.iter().any(|link| link.role == Role::Reflects);
+        let reflects = self.links().any(|link| link.role == Role::Reflects);
         if sender != self.up || (is_reflected && !reflects) {
             return;
         }
@@ -367,10 +414,10 @@ impl Run {
         now: Instant,
         leaf: usize,
         asked: Instant,
-        outcome: Result<Answer, PeerFailure>,
+        outcome: PeerOutcome,
     ) {
         self.waits_until = None;
-        let Some(link) = self.links.get_mut(leaf) else {
+        let Some(link) = self.leaves.get_mut(leaf).and_then(Leaf::peer_mut) else {
             return;
         };
         let ranges = link.handle(now, asked, outcome);
@@ -383,20 +430,40 @@ impl Run {
         }
     }
 
+    /// A leaf's agent answered, or did not.
+    pub(crate) fn handle_reading(&mut self, now: Instant, leaf: usize, outcome: AgentOutcome) {
+        if let Some(counter) = self.leaves.get_mut(leaf).and_then(Leaf::counter_mut) {
+            counter.handle_answer(now, outcome);
+        }
+    }
+
+    /// An exporter sent flows, or what cannot be read.
+    pub(crate) fn handle_export(
+        &mut self,
+        now: Instant,
+        agent: &Name,
+        export: Result<&Export, &AgentFailure>,
+    ) {
+        let of_agent = |counter: &&mut Counter| counter.agent == *agent;
+        self.counters_mut()
+            .filter(of_agent)
+            .for_each(|counter| counter.handle_export(now, export));
+    }
+
     /// When something is to be done.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let refused = self.links.iter().any(|link| link.refused.is_some());
+        let refused = self.leaves.iter().any(|leaf| leaf.refused().is_some());
         if !self.is_over() && (refused || self.may_begin() || self.is_drained()) {
             return Some(Instant::ZERO);
         }
-        let links = self.links.iter().filter_map(Link::next_deadline);
+        let leaves = self.leaves.iter().filter_map(Leaf::next_deadline);
         let own = match self.phase {
             Phase::Waiting => [None, None, None],
             Phase::Probing { end, .. } => [self.next_probe(), end, self.settles_next()],
             Phase::Draining { .. } => [self.settles_next(), None, None],
             Phase::Over => return None,
         };
-        links.chain(own.into_iter().flatten()).min()
+        leaves.chain(own.into_iter().flatten()).min()
     }
 
     /// Does everything that time alone brings about.
@@ -411,14 +478,19 @@ impl Run {
             return;
         }
         self.begin_if_ready(now, rng);
+        let first = self.next_block;
         while let Some(settled) = self.settles_at(self.next_block).filter(|at| *at <= now) {
             if !self.close_next(now, settled, sight) {
                 break;
             }
         }
+        if self.next_block > first {
+            self.look_at_counters();
+        }
         self.look(now, sight, out);
         self.ask(now, out);
-        if let Some(refused) = self.links.iter().find_map(|link| link.refused.clone()) {
+        let refused = self.leaves.iter().find_map(Leaf::refused).cloned();
+        if let Some(refused) = refused {
             self.refused = Some(refused);
             self.state = OnewayState::Failed;
             self.end(out);
@@ -428,7 +500,7 @@ impl Run {
     }
 
     fn may_begin(&self) -> bool {
-        self.phase == Phase::Waiting && self.links.iter().all(Link::is_ready)
+        self.phase == Phase::Waiting && self.leaves.iter().all(Leaf::is_ready)
     }
 
     /// Everybody is there: probes from now on, counted after the warm-up.
@@ -442,30 +514,29 @@ impl Run {
         self.timetable = Some(Timetable::new(probes.schedule, probes.rate, now, 0, 1, rng));
         let end = probes.duration.map(|duration| epoch + duration);
         self.next_row = Some(epoch + probes.interval);
+        self.counters_mut().for_each(|counter| counter.begin(epoch));
         self.phase = Phase::Probing { epoch, end };
     }
 
     fn ask(&mut self, now: Instant, out: &mut Vec<Output>) {
-        for (index, link) in self.links.iter_mut().enumerate() {
-            if let Some(operation) = link.poll(now).map(Box::new) {
-                let peer = link.peer.clone();
-                out.push(Output::Ask {
-                    leaf: Some(index),
-                    peer,
-                    operation,
-                });
+        for (index, leaf) in self.leaves.iter_mut().enumerate() {
+            if let Some(asking) = leaf.poll(now) {
+                let leaf = Some(index);
+                out.push(Output::Ask { leaf, asking });
             }
         }
     }
 
     fn is_drained(&self) -> bool {
-        matches!(self.phase, Phase::Draining { .. }) && self.bounds(self.next_block).is_none()
+        matches!(self.phase, Phase::Draining { .. })
+            && self.bounds(self.next_block).is_none()
+            && self.leaves.iter().all(Leaf::is_settled)
     }
 
     /// Everything is decided.
     fn finish(&mut self, sight: &impl Sight, out: &mut Vec<Output>) {
         self.infer(sight, out);
-        let sent = self.blocks.sent();
+        let sent = self.tally.sent();
         let looked = self
             .stopping
             .map_or(sent, |stopping| sent.max(stopping.next_look()));
@@ -481,13 +552,8 @@ impl Run {
 
     fn end(&mut self, out: &mut Vec<Output>) {
         self.phase = Phase::Over;
-        for link in &self.links {
-            out.push(Output::Ask {
-                leaf: None,
-                peer: link.peer.clone(),
-                operation: Box::new(link.farewell()),
-            });
-        }
+        let farewells = self.leaves.iter().filter_map(Leaf::farewell);
+        out.extend(farewells.map(|asking| Output::Ask { leaf: None, asking }));
         out.push(Output::Over);
     }
 }
@@ -496,10 +562,6 @@ impl Run {
 pub(crate) fn copies_back(spec: &OnewaySpec) -> usize {
     let reflects = |leaf: &&LeafSpec| matches!(leaf, LeafSpec::Reflector { .. });
     spec.down.len() + spec.leaf.iter().filter(reflects).count()
-}
-
-fn whole_blocks(window: Span, block: Span) -> u64 {
-    window.as_ns().div_ceil(block.as_ns().max(1)).max(1)
 }
 
 fn terms(spec: &OnewaySpec, setting: &Setting) -> Terms {
@@ -515,7 +577,9 @@ fn terms(spec: &OnewaySpec, setting: &Setting) -> Terms {
         session: setting.session,
         probe_port: setting.probe_port,
         group: spec.group,
+        sender: setting.source,
         source: spec.source_specific.then_some(setting.source),
+        datagram_bytes: INNER_HEADERS_BYTES + u64::from(spec.probes.payload_bytes),
         loss_timeout: spec.probes.loss_timeout,
         rate_max: crate::time::Rate::from_millipps(rate_max)
             .min(super::reflector::REFLECTED_RATE_MAX),

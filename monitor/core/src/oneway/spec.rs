@@ -1,6 +1,6 @@
 //! What an operator asks for: one-way loss of tunnels, and who helps with it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,50 @@ pub enum CounterSpec {
     },
     /// Packets of the measurement's flow, as exported.
     Flow,
+}
+
+/// A reader of a router's counters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AgentSpec {
+    /// Running counters, asked for by SNMPv2c.
+    Snmp {
+        /// What it is called here.
+        name: Name,
+        /// Where the router's agent answers, such as `10.254.1.2:161`.
+        address: SocketAddr,
+        /// The file that holds the community; version 2c sends it unencrypted.
+        community_file: PathBuf,
+        /// Vouched for: no answer tells of a time earlier than this before its question. Unless it is said, an answer is believed
+        /// once it is shown not to be from a cache, which costs another question.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cache: Option<Span>,
+    },
+    /// Flows that a router exports: NetFlow 5 or 9, or IPFIX.
+    Flows {
+        /// What it is called here.
+        name: Name,
+        /// Where to listen for them.
+        listen: SocketAddr,
+        /// Where they come from: what others send there is not read.
+        exporter: IpAddr,
+        /// A flow's last record has come so long after its last packet: all timeouts of the exporter together, and the way.
+        #[serde(default = "default_exported_within")]
+        exported_within: Span,
+    },
+}
+
+impl AgentSpec {
+    /// What it is called here.
+    pub fn name(&self) -> &Name {
+        match self {
+            AgentSpec::Snmp { name, .. } | AgentSpec::Flows { name, .. } => name,
+        }
+    }
+}
+
+fn default_exported_within() -> Span {
+    Span::from_s(30)
 }
 
 /// Another monitor, to be asked over its control channel.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::counters::Discard;
 use crate::name::Name;
 
-/// Why a block of probes does not count.
+/// Why probes do not count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Why {
     /// This monitor's capture dropped packets.
@@ -24,6 +25,8 @@ pub(crate) enum Why {
     Forgot(Name),
     /// The peer did not send everything again: too much, or it could not.
     NotReflected(Name),
+    /// What an agent told of a router's counter is not believed.
+    Counter(Name, Discard),
 }
 
 impl fmt::Display for Why {
@@ -40,6 +43,7 @@ impl fmt::Display for Why {
             Why::Lapsed(peer) => write!(f, "peer {peer} had ended its part: its lease was over"),
             Why::Forgot(peer) => write!(f, "peer {peer} had no room for what arrived"),
             Why::NotReflected(peer) => write!(f, "peer {peer} could not send everything again"),
+            Why::Counter(agent, discard) => write!(f, "counter of agent {agent}: {discard}"),
         }
     }
 }
@@ -47,26 +51,22 @@ impl fmt::Display for Why {
 /// What does not count, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Discards {
-    /// Blocks and probes.
-    by_why: BTreeMap<Why, (u64, u64)>,
+    probes_by_why: BTreeMap<Why, u64>,
 }
 
 impl Discards {
     pub(crate) fn count(&mut self, why: Why, probes: u64) {
-        let (blocks, sum) = self.by_why.entry(why).or_default();
-        *blocks += 1;
-        *sum += probes;
+        *self.probes_by_why.entry(why).or_default() += probes;
     }
 
     /// Probes that do not count.
     pub(crate) fn probes(&self) -> u64 {
-        self.by_why.values().map(|(_, probes)| probes).sum()
+        self.probes_by_why.values().sum()
     }
 
     /// A sentence for each reason.
     pub(crate) fn sentences(&self) -> impl Iterator<Item = String> {
-        self.by_why.iter().map(|(why, (blocks, probes))| {
-            format!("{probes} probes of {blocks} blocks do not count: {why}")
-        })
+        let each = self.probes_by_why.iter();
+        each.map(|(why, probes)| format!("{probes} probes do not count: {why}"))
     }
 }

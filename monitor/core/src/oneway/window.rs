@@ -20,6 +20,18 @@ pub(super) struct Probe {
 }
 
 impl Probe {
+    pub(super) fn new(sent: Instant, ignored: bool) -> Probe {
+        Probe {
+            sent,
+            ignored,
+            arrived: 0,
+        }
+    }
+
+    pub(super) fn arrive_at(&mut self, leaf: usize) {
+        self.arrived |= 1 << leaf;
+    }
+
     pub(super) fn arrived_at(&self, leaf: usize) -> bool {
         self.arrived & (1 << leaf) != 0
     }
@@ -48,11 +60,7 @@ impl Window {
         }
         let seq = self.next_seq as u32;
         self.next_seq += 1;
-        self.probes.push_back(Probe {
-            sent: now,
-            ignored: warmup,
-            arrived: 0,
-        });
+        self.probes.push_back(Probe::new(now, warmup));
         Some(seq)
     }
 
@@ -82,7 +90,7 @@ impl Window {
         if probe.arrived_at(leaf) || stamp.since(probe.sent) > loss_timeout {
             return None;
         }
-        probe.arrived |= 1 << leaf;
+        probe.arrive_at(leaf);
         Some(stamp.signed_since(probe.sent))
     }
 
@@ -96,17 +104,18 @@ impl Window {
         let from = self.extend(first).unwrap_or(0).max(open.start);
         for seq in from..open.end.min(to.saturating_add(1)) {
             if let Some(probe) = self.probes.get_mut((seq - open.start) as usize) {
-                probe.arrived |= 1 << leaf;
+                probe.arrive_at(leaf);
             }
         }
     }
 
-    /// The oldest, if it was sent before `end`, or is not to be counted.
-    pub(super) fn poll_before(&mut self, end: Instant) -> Option<Probe> {
+    /// The oldest with its full number, if it was sent before `end`, or is not to be counted.
+    pub(super) fn poll_before(&mut self, end: Instant) -> Option<(u64, Probe)> {
+        let number = self.next_seq - self.probes.len() as u64;
         self.probes
             .front()
             .filter(|probe| probe.sent < end || probe.ignored)?;
-        self.probes.pop_front()
+        self.probes.pop_front().map(|probe| (number, probe))
     }
 
     fn get_mut(&mut self, seq: u32) -> Option<&mut Probe> {
@@ -116,7 +125,7 @@ impl Window {
     }
 
     /// The full number of 32 bits from the wire: the one nearest to the next to be sent.
-    fn extend(&self, seq: u32) -> Option<u64> {
+    pub(super) fn extend(&self, seq: u32) -> Option<u64> {
         let distance = seq.wrapping_sub(self.next_seq as u32) as i32;
         self.next_seq.checked_add_signed(i64::from(distance))
     }
@@ -141,7 +150,7 @@ mod tests {
 
     fn arrived(window: &mut Window, leaf: usize) -> Vec<bool> {
         std::iter::from_fn(|| window.poll_before(at(1_000)))
-            .map(|probe| probe.arrived_at(leaf))
+            .map(|(_, probe)| probe.arrived_at(leaf))
             .collect()
     }
 

@@ -212,6 +212,7 @@ impl Session {
             group: seen.dst,
             ttl,
             port: self.options.probe_port,
+            source_port: None,
             payload_bytes: u16::try_from(payload).ok()?,
         };
         let header = ProbeHeader {

@@ -65,6 +65,9 @@ impl Session {
         for peer in &config.peer {
             self.peer_add(peer.clone())?;
         }
+        for agent in &config.agent {
+            self.agent_add(agent.clone())?;
+        }
         for mvpn in &config.mvpns {
             self.mvpn_add(now, mvpn.clone())?;
         }
@@ -94,6 +97,7 @@ impl Session {
         let mut config = Config {
             tunnels: self.tunnels.iter().map(|t| t.spec.clone()).collect(),
             peer: self.oneway.peers.specs().cloned().collect(),
+            agent: self.oneway.agents.specs().cloned().collect(),
             ..Config::default()
         };
         for (name, mvpn) in &self.mvpns {

@@ -1,5 +1,6 @@
 //! One-way loss: measurements of this monitor, and how they are driven.
 
+mod agents;
 mod checks;
 
 use std::net::Ipv4Addr;
@@ -11,7 +12,10 @@ use crate::inference::Confidence;
 use crate::membership::{Owner, Wanted};
 use crate::name::Name;
 use crate::oneway::spec::PeerSpec;
-use crate::oneway::{Output, PeerFailure, PeerRequest, Peers, Run, Setting, Sight};
+use crate::oneway::{
+    Asking, Heard, Output, PEER_TIMEOUT, PeerFailure, PeerOutcome, PeerRequest, Peers, Run,
+    Setting, Sight,
+};
 use crate::report::Record;
 use crate::time::{Instant, Span};
 use crate::tunnel::Tunnels;
@@ -69,23 +73,22 @@ impl Sight for Seen<'_> {
 impl Session {
     /// The next request to a peer.
     pub fn poll_peer(&mut self) -> Option<PeerRequest> {
-        self.oneway.peers.poll()
+        let asked = self.oneway.peers.poll()?;
+        Some(PeerRequest {
+            peer: asked.name,
+            id: asked.id,
+            operation: asked.question,
+        })
     }
 
     /// What a peer answered, or why it did not.
-    pub fn handle_peer_reply(
-        &mut self,
-        now: Instant,
-        peer: &Name,
-        id: u64,
-        outcome: Result<Answer, PeerFailure>,
-    ) {
+    pub fn handle_peer_reply(&mut self, now: Instant, peer: &Name, id: u64, outcome: PeerOutcome) {
         if let Some(heard) = self.oneway.peers.handle_reply(now, peer, id, outcome) {
             self.handle_heard(now, heard);
         }
     }
 
-    fn handle_heard(&mut self, now: Instant, heard: crate::oneway::Heard) {
+    fn handle_heard(&mut self, now: Instant, heard: Heard<PeerOutcome>) {
         let Some((id, leaf)) = heard.asker else {
             return;
         };
@@ -147,7 +150,9 @@ impl Session {
             Operation::PeerList => Ok(Answer::Peers {
                 peers: self.oneway.peers.statuses(),
             }),
-            Operation::AgentList => Ok(Answer::Agents { agents: Vec::new() }),
+            Operation::AgentList => Ok(Answer::Agents {
+                agents: self.oneway.agents.statuses(),
+            }),
             other => self.answer_peer(now, other),
         }
     }
@@ -205,6 +210,7 @@ impl Session {
             up,
             downs: downs?,
             source,
+            agent: self.agent_of(&spec).cloned(),
             session: self.options.session,
             probe_port: self.options.probe_port,
             first_seq: self.options.first_seq,
@@ -263,6 +269,7 @@ impl Session {
         let runs = self.oneway.runs.values().filter_map(Run::next_deadline);
         let others = [
             self.oneway.peers.next_deadline(),
+            self.oneway.agents.next_deadline(),
             self.oneway.collector.next_deadline(),
             self.oneway.reflector.next_deadline(),
         ];
@@ -274,9 +281,11 @@ impl Session {
         if self.oneway_due().is_none_or(|at| at > now) {
             return;
         }
-        while let Some(heard) = self.oneway.peers.poll_overdue(now) {
-            self.handle_heard(now, heard);
+        while let Some((peer, id)) = self.oneway.peers.poll_overdue(now) {
+            let silent = format!("asking peer {peer}: no answer within {PEER_TIMEOUT}");
+            self.handle_peer_reply(now, &peer, id, Err(PeerFailure::Unreachable(silent)));
         }
+        self.give_agents_up(now);
         self.end_leases(now);
         let due = |run: &Run| run.next_deadline().is_some_and(|at| at <= now);
         let due: Vec<u32> = self
@@ -305,13 +314,16 @@ impl Session {
         run.advance(now, &seen, &mut self.rng, &mut out);
         for output in out {
             match output {
-                Output::Ask {
-                    leaf,
-                    peer,
-                    operation,
-                } => {
+                Output::Ask { leaf, asking } => {
                     let asker = leaf.map(|leaf| (id, leaf));
-                    self.oneway.peers.ask(now, &peer, asker, *operation);
+                    match asking {
+                        Asking::Peer(peer, operation) => {
+                            self.oneway.peers.ask(now, &peer, asker, *operation);
+                        }
+                        Asking::Agent(agent, question) => {
+                            self.oneway.agents.ask(now, &agent, asker, question);
+                        }
+                    }
                 }
                 Output::Row => self.handle_row(now, id),
                 Output::Over => self.handle_over(now, id),

@@ -176,6 +176,7 @@ impl Session {
         self.check_memory(spec, pairs)?;
         let what = format!("task {}", spec.name);
         self.check_budget(&what, &Load::of_task(spec))?;
+        self.check_task_apart(spec)?;
         if self.tasks.iter().filter(|t| !t.is_finished()).count() >= RUNS_MAX {
             let message = format!("cannot start task {}: {RUNS_MAX} are running", spec.name);
             return Err(Refusal::new(ErrorCode::Limit, message, "stop one first"));

@@ -4,9 +4,10 @@ use std::net::Ipv4Addr;
 
 use super::Session;
 use crate::fault::Fault;
+use crate::oneway::Due;
 use crate::packet::{
-    ProbeHeader, ProbeShape, build_clock_request, build_customer_probe, build_ping, build_report,
-    destination, report_destination,
+    ProbeHeader, ProbeShape, build_clock_request, build_customer_probe, build_ping, build_probe,
+    build_report, destination, report_destination,
 };
 use crate::spec::ProbeSpec;
 use crate::task::Probe;
@@ -102,14 +103,14 @@ impl Session {
                     return Some(transmit);
                 }
                 if let Some(run) = self.oneway.runs.get_mut(&id) {
-                    run.handle_unsent(due.seq);
+                    run.handle_unsent(due.probe.seq);
                 }
             }
         }
         None
     }
 
-    fn next_oneway_due(&mut self, id: u32, now: Instant) -> Option<Probe> {
+    fn next_oneway_due(&mut self, id: u32, now: Instant) -> Option<Due> {
         if !self.oneway_has_turn(now, id) {
             return None;
         }
@@ -117,9 +118,10 @@ impl Session {
         run.poll_probe(now, &mut self.rng)
     }
 
-    fn transmit_oneway_probe(&mut self, id: u32, due: Probe, now: Instant) -> Option<Transmit> {
+    fn transmit_oneway_probe(&mut self, id: u32, due: Due, now: Instant) -> Option<Transmit> {
         let spec = &self.oneway.runs.get(&id)?.spec;
-        self.probe_of(id, spec.group, &spec.probes.clone(), due, now)
+        let (group, probes) = (spec.group, spec.probes.clone());
+        self.probe_of(id, group, &probes, due, now)
     }
 
     fn poll_ping(&mut self, now: Instant) -> Option<Transmit> {
@@ -181,7 +183,12 @@ impl Session {
 
     fn transmit_probe(&mut self, id: u32, due: Probe, now: Instant) -> Option<Transmit> {
         let spec = &self.tasks.get(id)?.spec;
-        self.probe_of(id, spec.group, &spec.probes.clone(), due, now)
+        let (group, probes) = (spec.group, spec.probes.clone());
+        let due = Due {
+            probe: due,
+            source_port: None,
+        };
+        self.probe_of(id, group, &probes, due, now)
     }
 
     /// A probe of a task's or a one-way measurement's run.
@@ -190,7 +197,10 @@ impl Session {
         id: u32,
         group: Ipv4Addr,
         probes: &ProbeSpec,
-        due: Probe,
+        Due {
+            probe: due,
+            source_port,
+        }: Due,
         now: Instant,
     ) -> Option<Transmit> {
         let tunnel = self.tunnels.get_mut(due.tunnel)?;
@@ -198,6 +208,7 @@ impl Session {
             group,
             ttl: probes.ttl,
             port: self.options.probe_port,
+            source_port,
             payload_bytes: probes.payload_bytes,
         };
         let header = ProbeHeader {
@@ -209,7 +220,11 @@ impl Session {
             reflected: false,
             sent: now,
         };
-        let bytes = self.templates.write(&tunnel.spec, &shape, &header).ok()?;
+        let bytes = match source_port {
+            None => self.templates.write(&tunnel.spec, &shape, &header).ok()?,
+            // The sender's others come from elsewhere.
+            Some(_) => build_probe(&tunnel.spec, &shape, &header).ok()?,
+        };
         let destination = destination(&tunnel.spec, group);
         tunnel.overhead.probes_sent.count(bytes.len());
         tunnel.count_sent(group, bytes.len());

@@ -1,8 +1,10 @@
 //! One-way loss by two monitors: whole sessions on a seeded network and a virtual clock.
 
+mod agent;
 mod budget;
 mod collects;
 mod corrects;
+mod counts;
 #[cfg(feature = "planted-faults")]
 mod faults;
 mod network;

@@ -15,9 +15,10 @@ use std::net::Ipv4Addr;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vmscope_core::control::*;
+use vmscope_core::counters::Reading;
 use vmscope_core::fault::Planted;
 use vmscope_core::name::Name;
-use vmscope_core::oneway::{PeerFailure, PeerRequest};
+use vmscope_core::oneway::{AgentFailure, AgentRequest, PeerFailure, PeerRequest};
 use vmscope_core::session::{CaptureStatus, Direction, Options, Session};
 use vmscope_core::time::Instant;
 use vmscope_wire::content::Content;
@@ -27,12 +28,17 @@ use vmscope_wire::ipv4::{IpProtocol, Packet, Repr as Ipv4};
 use vmscope_wire::tunnel::{Outer, decapsulate, encapsulate, encapsulated_len};
 use vmscope_wire::{gre, icmp};
 
+use crate::agent::RouterAgent;
+
 pub const MS: u64 = 1_000_000;
 pub const S: u64 = 1_000_000_000;
 pub const GROUP: Ipv4Addr = Ipv4Addr::new(239, 7, 7, 7);
 /// Between the driver's send call and the capture's stamp.
 const SEND_LAG: u64 = 3_000;
 const CONTROL_DELAY: u64 = 5 * MS;
+/// Between a monitor and a router's agent.
+const AGENT_DELAY: u64 = 2 * MS;
+const EXPORT_EVERY: u64 = S;
 /// How often captures say what they dropped.
 const STATUS_EVERY: u64 = 500 * MS;
 
@@ -85,6 +91,23 @@ pub struct Host {
 }
 
 enum Happening {
+    /// At a router that counts.
+    Counted {
+        agent: usize,
+        inner: Vec<u8>,
+    },
+    Asked {
+        from: usize,
+        request: AgentRequest,
+        asked: Instant,
+    },
+    Answered {
+        to: usize,
+        request: AgentRequest,
+        outcome: Result<Reading, AgentFailure>,
+    },
+    /// Exporters look at their tables.
+    Export,
     AtHost {
         host: usize,
         bytes: Vec<u8>,
@@ -111,6 +134,7 @@ pub struct World {
     pub hosts: Vec<Host>,
     pub tunnels: Vec<Tunnel>,
     pub core: Path,
+    pub agents: Vec<RouterAgent>,
     pub fault: Planted,
     happenings: BTreeMap<(u64, u64), Happening>,
     order: u64,
@@ -127,6 +151,7 @@ impl World {
             hosts: Vec::new(),
             tunnels: Vec::new(),
             core: Path::default(),
+            agents: Vec::new(),
             fault,
             happenings: BTreeMap::new(),
             order: 0,
@@ -151,6 +176,7 @@ impl World {
             world.know_peers(host, hosts);
         }
         world.happen(STATUS_EVERY, Happening::Status);
+        world.happen(EXPORT_EVERY, Happening::Export);
         world
     }
 
@@ -331,6 +357,18 @@ impl World {
                     },
                 );
             }
+            while let Some(request) = self.hosts[host].session.poll_agent() {
+                let asked = now;
+                let from = host;
+                self.happen(
+                    AGENT_DELAY,
+                    Happening::Asked {
+                        from,
+                        request,
+                        asked,
+                    },
+                );
+            }
             let due = self.hosts[host].session.next_deadline();
             if due.is_none_or(|at| at > now) {
                 return;
@@ -399,6 +437,25 @@ impl World {
                     .session
                     .handle_peer_reply(now, &peer, id, outcome);
             }
+            Happening::Counted { agent, inner } => {
+                let now = self.now;
+                self.agents[agent].count(now, &inner);
+            }
+            Happening::Asked {
+                from,
+                request,
+                asked,
+            } => self.agent_asked(from, request, asked),
+            Happening::Answered {
+                to,
+                request,
+                outcome,
+            } => {
+                let now = self.at(to);
+                let session = &mut self.hosts[to].session;
+                session.handle_reading(now, &request.agent, request.id, outcome);
+            }
+            Happening::Export => self.export(),
             Happening::Status => {
                 for host in 0..self.hosts.len() {
                     let now = self.at(host);
@@ -471,6 +528,65 @@ impl World {
         }
     }
 
+    fn hand_to_counters(&mut self, inner: &[u8]) {
+        for agent in 0..self.agents.len() {
+            for delay in self.passages(self.agents[agent].path) {
+                let inner = inner.to_vec();
+                self.happen(delay, Happening::Counted { agent, inner });
+            }
+        }
+    }
+
+    fn agent_asked(&mut self, to: usize, request: AgentRequest, asked: Instant) {
+        let now = self.now;
+        let agent = self.agents.iter_mut().find(|a| a.name == request.agent);
+        let answer = agent.and_then(|agent| agent.answer(now, &request.question));
+        let (delay, outcome) = match answer {
+            Some(answer) => (AGENT_DELAY, answer),
+            None => (S, Err(AgentFailure::NoAnswer("nobody answers".to_owned()))),
+        };
+        let answered = self.at(to).as_ns() + delay;
+        let outcome = outcome.map(|reading| Reading {
+            asked,
+            answered: Instant::from_ns(answered),
+            ..reading
+        });
+        self.happen(
+            delay,
+            Happening::Answered {
+                to,
+                request,
+                outcome,
+            },
+        );
+    }
+
+    /// What exporters send reaches m1 at once, or not at all.
+    fn export(&mut self) {
+        for agent in 0..self.agents.len() {
+            let Some(export) = self.agents[agent].export(self.now) else {
+                continue;
+            };
+            if self.rng.random_bool(self.agents[agent].exports_lost) {
+                continue;
+            }
+            let now = self.at(0);
+            let name = self.agents[agent].name.clone();
+            self.hosts[0].session.handle_export(now, &name, Ok(&export));
+            self.drain(0);
+        }
+        self.happen(EXPORT_EVERY, Happening::Export);
+    }
+
+    /// Adds a router that counts, and an agent of its.
+    pub fn add_agent(&mut self, agent: RouterAgent) -> usize {
+        let config = vmscope_core::config::Config::from_toml(&agent.config()).unwrap();
+        let now = self.at(0);
+        self.hosts[0].session.load(now, &config).unwrap();
+        self.agents.push(agent);
+        self.agents.len() - 1
+    }
+
     fn at_router(&mut self, tunnel: usize, bytes: &[u8]) {
         let opened = decapsulate(bytes).expect("whole");
         match opened.content().expect("readable") {
@@ -495,6 +611,7 @@ impl World {
             }
             Content::Probe { .. } => {
                 let inner = opened.inner.as_bytes().to_vec();
+                self.hand_to_counters(&inner);
                 let router = self.tunnels[tunnel].router;
                 self.hand_down(router, Some(tunnel), 0, &inner);
                 let others: BTreeSet<usize> = self.tunnels.iter().map(|t| t.router).collect();

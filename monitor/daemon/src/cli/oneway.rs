@@ -36,7 +36,7 @@ pub enum OnewayVerb {
 
 /// What to measure, and who helps.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("leaf").args(["collectors", "reflector", "agents"]).multiple(true))]
+#[command(group = ArgGroup::new("leaf").args(["collectors", "reflector", "agent"]).multiple(true))]
 pub struct OnewayStart {
     /// Name of the measurement
     pub name: Name,
@@ -60,22 +60,22 @@ pub struct OnewayStart {
         long,
         value_name = "PEER:TUNNEL",
         value_parser = peer_and_tunnel,
-        conflicts_with_all = ["collectors", "agents"]
+        conflicts_with_all = ["collectors", "agent"]
     )]
     pub reflector: Option<(Name, Name)>,
-    /// Who reads a router's counters; may be said several times
-    #[arg(long = "agent", value_name = "AGENT", conflicts_with = "collectors")]
-    pub agents: Vec<Name>,
-    /// The agents' counter: `route`, `flow`, or an interface's name
+    /// Who reads a router's counter: an [[agent]] of the configuration
+    #[arg(long, value_name = "AGENT", conflicts_with = "collectors")]
+    pub agent: Option<Name>,
+    /// The agent's counter: `route`, `flow`, or an interface's name
     #[arg(
         long,
         value_name = "COUNTER",
         default_value = "route",
-        requires = "agents"
+        requires = "agent"
     )]
     pub counter: String,
     /// Probes in one aggregate that is counted
-    #[arg(long, value_name = "N", default_value = "50", requires = "agents")]
+    #[arg(long, value_name = "N", default_value = "50", requires = "agent")]
     pub aggregate: u32,
     /// Losses are counted by blocks of this length [default: 1s]
     #[arg(long, value_name = "TIME")]
@@ -135,14 +135,14 @@ fn spec(start: OnewayStart) -> OnewaySpec {
             interface: interface.to_owned(),
         },
     };
-    let agents = start.agents.into_iter().map(|agent| LeafSpec::Counters {
+    let agent = start.agent.map(|agent| LeafSpec::Counters {
         agent,
-        counter: counter.clone(),
+        counter,
         aggregate: start.aggregate,
     });
     OnewaySpec {
         source_specific: start.source_specific,
-        leaf: collectors.chain(reflector).chain(agents).collect(),
+        leaf: collectors.chain(reflector).chain(agent).collect(),
         probes: start.probes.into(),
         block: start.block.unwrap_or(default.block),
         window: start.window,

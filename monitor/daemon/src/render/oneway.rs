@@ -1,10 +1,11 @@
 //! One-way losses for people.
 
 use vmscope_core::control::{
-    Collected, Configuration, LeafSpec, OnewayRow, OnewayState, OnewayStatus, PathLoss, PeerStatus,
-    Reflecting,
+    AgentSpec, AgentStatus, Collected, Configuration, LeafSpec, OnewayRow, OnewayState,
+    OnewayStatus, PathLoss, PeerStatus, Reflecting,
 };
 use vmscope_core::name::Name;
+use vmscope_core::time::Instant;
 
 use super::table::Column::{Number, Words};
 use super::table::{details, table};
@@ -177,22 +178,48 @@ pub fn peers(peers: &[PeerStatus]) -> String {
         vec![
             peer.spec.name.to_string(),
             peer.spec.address.to_string(),
-            match (peer.heard_ns, &peer.failure) {
-                (Some(_), None) => "yes",
-                (None, None) => "not asked yet",
-                (_, Some(_)) => "no",
-            }
-            .to_owned(),
-            peer.failure.clone().unwrap_or_else(|| NOTHING.to_owned()),
+            answers(peer.heard_ns, peer.failure.as_ref()).to_owned(),
+            trouble(peer.failure.as_ref()),
         ]
     };
     table(&columns, peers.iter().map(cells))
 }
 
 /// Agents.
-pub fn agents(agents: &[Name]) -> String {
-    let cells = |name: &Name| vec![name.to_string()];
-    table(&[Words("agent")], agents.iter().map(cells))
+pub fn agents(agents: &[AgentStatus]) -> String {
+    let columns = [
+        Words("agent"),
+        Words("reads"),
+        Words("answers"),
+        Words("trouble"),
+    ];
+    let cells = |agent: &AgentStatus| {
+        let reads = match &agent.spec {
+            AgentSpec::Snmp { address, .. } => format!("SNMP of {address}"),
+            AgentSpec::Flows {
+                listen, exporter, ..
+            } => format!("flows of {exporter} at {listen}"),
+        };
+        vec![
+            agent.spec.name().to_string(),
+            reads,
+            answers(agent.heard_ns, agent.failure.as_ref()).to_owned(),
+            trouble(agent.failure.as_ref()),
+        ]
+    };
+    table(&columns, agents.iter().map(cells))
+}
+
+fn answers(heard: Option<Instant>, failure: Option<&String>) -> &'static str {
+    match (heard, failure) {
+        (Some(_), None) => "yes",
+        (None, None) => "not asked yet",
+        (_, Some(_)) => "no",
+    }
+}
+
+fn trouble(failure: Option<&String>) -> String {
+    failure.cloned().unwrap_or_else(|| NOTHING.to_owned())
 }
 
 fn leaf(leaf: &LeafSpec) -> String {

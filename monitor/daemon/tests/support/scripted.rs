@@ -74,12 +74,25 @@ pub const SCRIPT: &[&str] = &[
 ];
 
 /// Who helps with one-way loss.
-const PEER: &str = r#"
+const HELPERS: &str = r#"
 [[peer]]
 name = "m2"
 address = "192.0.2.2:8471"
 certificate = "m2.pem"
 token_file = "m2.token"
+
+[[agent]]
+kind = "snmp"
+name = "pe2"
+address = "10.254.1.2:161"
+community_file = "pe2.community"
+
+[[agent]]
+kind = "flows"
+name = "p1-flows"
+listen = "0.0.0.0:2055"
+exporter = "10.254.0.1"
+exported_within = "20s"
 "#;
 
 /// Has the conversation; the events came meanwhile.
@@ -123,7 +136,7 @@ impl World {
         };
         let mut session = Session::new(now, options);
         session
-            .load(now, &Config::from_toml(PEER).unwrap())
+            .load(now, &Config::from_toml(HELPERS).unwrap())
             .unwrap();
         session.handle_capture_status(
             now,

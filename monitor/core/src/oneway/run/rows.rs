@@ -11,7 +11,7 @@ use crate::time::{Instant, NS_PER_S, Span};
 impl Run {
     /// A row when its time has come, and at the looks of the stopping rule.
     pub(super) fn look(&mut self, now: Instant, sight: &impl Sight, out: &mut Vec<Output>) {
-        let sent = self.blocks.sent();
+        let sent = self.tally.sent();
         let stops = self
             .stopping
             .is_some_and(|stopping| sent >= stopping.next_look());
@@ -43,11 +43,10 @@ impl Run {
 
     /// Makes a row of what counts.
     pub(super) fn infer(&mut self, sight: &impl Sight, out: &mut Vec<Output>) {
-        let counts = self.blocks.counts();
-        let role = self.links.first().map(|link| link.role);
-        let found = Estimates::of(&counts, self.downs.len(), role, self.confidence, self.fault);
-        let (found, last) = match (found, self.blocks.last()) {
-            (Ok(found), Some(last)) => (found, last),
+        self.look_at_counters();
+        let found = self.tally.estimate(self.confidence, self.fault);
+        let (found, blocks, last) = match (found, self.tally.last()) {
+            (Ok((found, blocks)), Some(last)) => (found, blocks, last),
             (Err(error), Some(_)) => {
                 self.refused = Some(error.to_string());
                 (self.estimates, self.row) = (None, None);
@@ -66,15 +65,15 @@ impl Run {
             run: self.id,
             name: self.spec.name.clone(),
             at_ns: last,
-            probes: self.blocks.sent(),
-            blocks: counts.len() as u32,
+            probes: self.tally.sent(),
+            blocks: blocks as u32,
             configuration: found.configuration,
             up_tunnel: Some(self.spec.up.clone()),
             up: PathLoss::from(&found.up),
             down: names.zip(found.down.iter().map(PathLoss::from)).collect(),
             leaf: found.leaf.iter().map(PathLoss::from).collect(),
-            discarded: self.discards.probes(),
-            doubts: found.doubts(),
+            discarded: self.tally.discards().probes(),
+            doubts: [found.doubts(), self.tally.doubts()].concat(),
             up_delay,
             down_delay,
         });
@@ -84,7 +83,7 @@ impl Run {
 
     /// The ways' delays, as far as all sums that were seen say.
     fn delays(&self, sight: &impl Sight) -> (Option<DelayRange>, Vec<(Name, DelayRange)>) {
-        let at_peers = self.links.iter().filter_map(|link| {
+        let at_peers = self.links().filter_map(|link| {
             let error = sight.clock_error(&link.peer)?.as_ns() as i64;
             let here = sight.realtime_minus_monotonic_ns()?;
             let least = link.least_delay_ns?.saturating_sub(here);

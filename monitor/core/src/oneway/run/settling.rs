@@ -3,11 +3,10 @@
 //! Block k holds what was sent from `epoch + k * block` until just before the next. Its time is over when its last probe
 //! can no longer arrive and everybody has said what they dropped; then each leaf says whether it covers the block.
 
-use super::super::blocks::Block;
+use super::super::leaf::Leaf;
 use super::super::link::{Coverage, SETTLING};
 use super::super::why::Why;
 use super::{Phase, Run, Sight};
-use crate::inference::PacketCounts;
 use crate::time::Instant;
 
 impl Run {
@@ -53,12 +52,12 @@ impl Run {
         let own = (drops > 0).then_some(Why::OwnDrops);
         let mut lost = own;
         let mut open = false;
-        for link in &mut self.links {
-            match link.coverage((start, end), settled, now, self.patience) {
+        for leaf in &mut self.leaves {
+            match leaf.coverage((start, end), settled, now, self.patience) {
                 Coverage::Covered => {}
                 Coverage::NotYet => {
                     open = true;
-                    link.hurry(now);
+                    leaf.hurry(now);
                 }
                 Coverage::Lost(why) => lost = lost.or(Some(why)),
             }
@@ -74,36 +73,18 @@ impl Run {
             (true, Phase::Draining { .. }) => Instant::from_ns(u64::MAX),
             _ => end,
         };
-        let block = self.count_before(before);
-        let sent = block.counts.sent;
-        match lost {
-            Some(why) if sent > 0 => self.discards.count(why, sent),
-            Some(_) => {}
-            None if sent > 0 => self.blocks.add(self.next_block, block),
-            None => {}
-        }
-        self.blocks.forget_before(self.next_block);
+        let window = &mut self.window;
+        let probes = std::iter::from_fn(|| window.poll_before(before));
+        self.tally.close(self.next_block, probes, lost);
         self.next_block += 1;
         true
     }
 
-    fn count_before(&mut self, end: Instant) -> Block {
-        let leaves = self.downs.len() + self.links.len();
-        let mut block = Block {
-            counts: PacketCounts::new(leaves),
-            last: Instant::ZERO,
-        };
-        let mut arrived = vec![false; leaves];
-        while let Some(probe) = self.window.poll_before(end) {
-            if probe.ignored {
-                continue;
-            }
-            for (leaf, came) in arrived.iter_mut().enumerate() {
-                *came = probe.arrived_at(leaf);
-            }
-            block.counts.add(&arrived, 1);
-            block.last = block.last.max(probe.sent);
+    /// Takes over what counters have told.
+    pub(super) fn look_at_counters(&mut self) {
+        for counter in self.leaves.iter().filter_map(Leaf::counter) {
+            let (counted, discards) = counter.judge();
+            self.tally.handle_counted(&counted, &discards);
         }
-        block
     }
 }

@@ -1,5 +1,7 @@
 //! What is refused of one-way measurements, and why.
 
+mod counters;
+
 use std::collections::BTreeSet;
 
 use super::super::tasks::{check_group, check_probes};
@@ -62,6 +64,7 @@ impl Session {
         }
         check_group(spec.group)?;
         check_probes(&what, &spec.probes)?;
+        self.check_oneway_apart(spec)?;
         self.check_ways(spec, &invalid)?;
         self.check_leaves(spec, &invalid)?;
         check_blocks(spec, &invalid)
@@ -112,10 +115,11 @@ impl Session {
                     let found = "with a reflector there are one way down and no other leaf";
                     return invalid(found, "leave the others out, or use collectors");
                 }
-                LeafSpec::Counters { .. } => {
-                    let found = "routers' counters are not read by this version";
-                    return invalid(found, "use a peer that collects or reflects");
-                }
+                LeafSpec::Counters {
+                    agent,
+                    counter,
+                    aggregate,
+                } => self.check_counter(spec, (agent, counter, *aggregate), invalid)?,
                 LeafSpec::Collector { .. } | LeafSpec::Reflector { .. } => {}
             }
             if let Some(peer) = leaf
