@@ -290,7 +290,7 @@ group = "239.5.5.5"
 [[agent]]
 name = "q"
 at = "Q"
-snmp = { poll = "1s" }
+snmp = { community = "lab" }
 [[transfer]]
 name = "bulk"
 from = "H9"
@@ -317,7 +317,7 @@ rate = "100/s"
 until = { relative = "10%" }
 [[monitor.oneway.leaf]]
 agent = "q"
-counter = { toward = "H", direction = "out" }
+counter = { toward = "H", direction = "in" }
 aggregate = 20
 [[at]]
 time = "10s"
@@ -357,9 +357,10 @@ fn one_way_measurements_peers_and_agents() {
             ("collector = \"t\"", "collectors = \"t\""),
             ("aggregate = 20", "aggregate = 1"),
             (
-                "counter = { toward = \"H\", direction = \"out\" }",
+                "counter = { toward = \"H\", direction = \"in\" }",
                 "counter = { toward = \"H\" }"
             ),
+            ("direction = \"in\"", "direction = \"out\""),
             ("toward = \"H\", direction", "toward = \"H9\", direction"),
             ("agent = \"q\"\ncounter", "agent = \"p\"\ncounter"),
             ("name = \"beta\"", "name = \"alpha\""),
@@ -369,8 +370,11 @@ fn one_way_measurements_peers_and_agents() {
             ),
             ("until = { relative = \"10%\" }", "confidence = \"100%\""),
             ("until = { relative = \"10%\" }", "warmup = \"25s\""),
-            ("snmp = { poll = \"1s\" }", ""),
-            ("snmp = { poll = \"1s\" }", "flow = { link = \"P-H9\" }"),
+            ("snmp = { community = \"lab\" }", ""),
+            (
+                "snmp = { community = \"lab\" }",
+                "flow = { link = \"P-H9\" }"
+            ),
             ("toward = \"H\"\ngroup", "toward = \"P\"\ngroup"),
             ("to = \"H\"", "to = \"MON2\""),
             ("on = \"100ms\"", "on = \"0ms\""),

@@ -150,7 +150,7 @@ fn snmpd(agent: &Agent, snmp: &Snmp, plan: &Plan, folder: &Path) -> io::Result<C
     Ok(command)
 }
 
-/// Watches one link of its router, and exports to the monitor under test.
+/// Watches one link of its router, and exports to the monitor under test, which believes the router's own address only.
 fn pmacctd(
     agent: &Agent,
     flow: &Flow,
@@ -161,6 +161,8 @@ fn pmacctd(
     let monitor = plan.monitor.as_ref().ok_or_else(|| missing("monitor"))?;
     let (_, wire) = plan.wire(&flow.link).ok_or_else(|| missing("such link"))?;
     let side = wire.side_of(&agent.at).ok_or_else(|| missing("end here"))?;
+    let address = plan.address_of_router(&agent.at);
+    let address = address.ok_or_else(|| missing("address of its router"))?;
     let version = match flow.protocol {
         FlowProtocol::Netflow9 => 9,
         FlowProtocol::Ipfix => 10,
@@ -170,6 +172,7 @@ fn pmacctd(
     let config = folder.join("pmacctd.conf");
     let text = format!(
         "daemonize: false\npcap_interface: {}\npcap_filter: udp and ip multicast\n\
+         nfprobe_source_ip: {address}\n\
          aggregate: src_host, dst_host, src_port, dst_port, proto, tos\nplugins: nfprobe\n\
          nfprobe_receiver: {}:{port}\nnfprobe_version: {version}\n\
          nfprobe_timeouts: udp={inactive}:general={inactive}:expint=1:maxlife={active}\n",

@@ -27,8 +27,6 @@ pub struct Agent {
 pub struct Snmp {
     /// The community of SNMPv2c.
     pub community: String,
-    /// How often the monitor asks.
-    pub poll: Span,
     /// The community that may also write; left out: nobody may. With it a monitor can shorten the 3 s for which net-snmp
     /// answers from what it has read before.
     pub write_community: Option<String>,
@@ -38,7 +36,6 @@ impl Default for Snmp {
     fn default() -> Self {
         Self {
             community: "lab".into(),
-            poll: Span::seconds(1),
             write_community: None,
         }
     }

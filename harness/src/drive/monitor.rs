@@ -66,6 +66,12 @@ impl<'a> MonitorUnderTest<'a> {
             .map_err(|e| impossible("write the monitor's configuration", e))?;
         fs::write(&paths.config, text)
             .map_err(|e| impossible("write the monitor's configuration", e))?;
+        for agent in &orders.scenario.agents {
+            if let Some(snmp) = &agent.snmp {
+                fs::write(oneway::community_file(&agent.name), &snmp.community)
+                    .map_err(|e| impossible("write an agent's community", e))?;
+            }
+        }
         let mut monitor = Self {
             orders,
             namespace: plan.namespace.clone(),

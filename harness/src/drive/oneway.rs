@@ -1,22 +1,26 @@
 //! What the monitor is told of one-way measurements, its peers, and routers' agents. Pure.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use mvpnlab_emulator::lab::agents::{SNMP_PORT, flow_port};
 use mvpnlab_emulator::plan::{MonitorPlan, Plan};
-use mvpnlab_emulator::scenario::{self, Leaf, Oneway, Scenario};
+use mvpnlab_emulator::scenario::{self, Agent, Direction, Leaf, Oneway, Scenario};
 use vmscope_core::config::Config;
 use vmscope_core::control::{
-    CounterSpec, LeafSpec, Named, OnewaySpec, Operation, PeerSpec, ProbeSpec, RemoteSpec, Schedule,
-    Until,
+    AgentSpec, CounterSpec, LeafSpec, Named, OnewaySpec, Operation, PeerSpec, ProbeSpec,
+    RemoteSpec, Schedule, Until,
 };
 use vmscope_core::name::Name;
 use vmscope_core::percent::Percent;
+use vmscope_core::time::Span;
 
 use super::orders::{MonitorPaths, OrderError, is_ssm, named, names, rate, span, tunnel};
 
 /// Where a peer's keeper of secrets listens.
 const PORT: u16 = 8471;
+/// An exporter looks at its table every second, and its datagrams take their way.
+const EXPORT_MARGIN: Span = Span::from_s(2);
 
 /// A peer's own things inside the lab.
 pub struct PeerPaths {
@@ -93,6 +97,38 @@ pub fn peers(plan: &Plan) -> Result<Vec<PeerSpec>, OrderError> {
     plan.peers.iter().map(peer).collect()
 }
 
+/// The agents that the monitor under test may ask.
+pub fn agents(scenario: &Scenario, plan: &Plan) -> Result<Vec<AgentSpec>, OrderError> {
+    let agent = |agent: &Agent| {
+        let name = named("agent", &agent.name)?;
+        let router = plan.address_of_router(&agent.at);
+        let router = router.ok_or_else(|| OrderError {
+            what: format!("the agent {}", agent.name),
+            found: format!("{} has no address", agent.at),
+        })?;
+        Ok(match &agent.flow {
+            None => AgentSpec::Snmp {
+                address: SocketAddr::from((router, SNMP_PORT)),
+                community_file: community_file(&agent.name),
+                cache: None,
+                name,
+            },
+            Some(flow) => AgentSpec::Flows {
+                listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, flow_port(scenario, &agent.name))),
+                exporter: router.into(),
+                exported_within: span(flow.active) + span(flow.inactive) + EXPORT_MARGIN,
+                name,
+            },
+        })
+    };
+    scenario.agents.iter().map(agent).collect()
+}
+
+/// Where the monitor under test reads an agent's community.
+pub fn community_file(agent: &str) -> PathBuf {
+    PathBuf::from("/run/monitor").join(format!("{agent}.community"))
+}
+
 /// How a measurement is started.
 pub fn start(scenario: &Scenario, plan: &Plan, oneway: &Oneway) -> Result<Operation, OrderError> {
     let spec = OnewaySpec::new(
@@ -157,22 +193,28 @@ fn leaf_spec(scenario: &Scenario, plan: &Plan, leaf: &Leaf) -> Result<LeafSpec, 
     let name = leaf.agent.as_deref().unwrap_or_default();
     Ok(LeafSpec::Counters {
         agent: named("agent", name)?,
-        counter: counter(scenario, leaf),
+        counter: counter(scenario, leaf)?,
         aggregate: leaf.aggregate.unwrap_or_default(),
     })
 }
 
 /// A flow exporter has one; of an SNMP agent it is the route's unless an interface's is said.
-fn counter(scenario: &Scenario, leaf: &Leaf) -> CounterSpec {
+fn counter(scenario: &Scenario, leaf: &Leaf) -> Result<CounterSpec, OrderError> {
     let mut agents = scenario.agents.iter();
     let agent = agents.find(|agent| leaf.agent.as_ref() == Some(&agent.name));
-    match (&leaf.counter, agent.and_then(|agent| agent.flow.as_ref())) {
+    Ok(match (&leaf.counter, agent.and_then(|a| a.flow.as_ref())) {
         (_, Some(_)) => CounterSpec::Flow,
-        (Some(counter), None) => CounterSpec::Interface {
+        (Some(counter), None) if counter.direction == Direction::In => CounterSpec::Interface {
             interface: format!("to-{}", counter.toward),
         },
+        (Some(counter), None) => {
+            return Err(OrderError {
+                what: format!("the counter towards {}", counter.toward),
+                found: "it reads what comes in by an interface only".into(),
+            });
+        }
         (None, None) => CounterSpec::Route,
-    }
+    })
 }
 
 fn until(until: scenario::Until) -> Result<Option<Until>, OrderError> {

@@ -71,6 +71,7 @@ pub fn configuration(
         tunnels: tunnels.collect::<Result<_, _>>()?,
         alarms: alarms(&scenario.monitor.alarms),
         peer: super::oneway::peers(plan)?,
+        agent: super::oneway::agents(scenario, plan)?,
         ..Config::default()
     })
 }

@@ -1,7 +1,7 @@
 //! One-way measurements, and the agents that some of them ask.
 
 use super::Checker;
-use crate::scenario::{Agent, Expectation, Leaf, Oneway, Probability, Span};
+use crate::scenario::{Agent, Direction, Expectation, Leaf, Oneway, Probability};
 
 impl Checker<'_> {
     pub(super) fn agents(&mut self) {
@@ -39,12 +39,7 @@ impl Checker<'_> {
                 "neither `snmp` nor `flow`",
                 "say what the agent is, as in `snmp = {}`",
             ),
-            (Some(snmp), None) => {
-                if snmp.poll < Span::millis(100) {
-                    let what = format!("a poll every {}", snmp.poll);
-                    self.wrong(&format!("{path}.snmp.poll"), what, "at least \"100ms\"");
-                }
-            }
+            (Some(_), None) => {}
             (None, Some(flow)) => {
                 let at = format!("{path}.flow.link");
                 let link = self.scenario.links.iter().find(|l| l.ends == flow.link);
@@ -171,6 +166,13 @@ impl Checker<'_> {
                         &format!("{path}.counter.toward"),
                         what,
                         "name one of its links' other ends",
+                    );
+                }
+                if counter.direction == Direction::Out {
+                    self.wrong(
+                        &format!("{path}.counter.direction"),
+                        "the monitor reads what comes in by an interface",
+                        "write `in`, with the interface that they come in by",
                     );
                 }
             }
