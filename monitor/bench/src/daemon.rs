@@ -128,19 +128,26 @@ impl Daemon {
 
     /// Nanoseconds of processor time it has used, all threads.
     pub fn processor_ns(&self) -> u64 {
-        self.threads().values().sum()
+        self.threads().values().map(|(used, _)| used).sum()
     }
 
-    /// The same by thread.
-    pub fn threads(&self) -> std::collections::BTreeMap<String, u64> {
+    /// Nanoseconds that its first thread, which sends and reads, could have run and had to wait: others had its processor.
+    pub fn waited_ns(&self) -> u64 {
+        let first = self.threads().remove(&self.child.id());
+        first.map_or(0, |(_, waited)| waited)
+    }
+
+    /// Nanoseconds of processor time, used and waited for, by thread.
+    fn threads(&self) -> std::collections::BTreeMap<u32, (u64, u64)> {
         let tasks = format!("/proc/{}/task", self.child.id());
         let threads = std::fs::read_dir(tasks).into_iter().flatten().flatten();
-        let used = threads.filter_map(|thread| {
+        let times = threads.filter_map(|thread| {
             let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            let name = thread.file_name().to_string_lossy().into_owned();
-            Some((name, text.split(' ').next()?.parse().ok()?))
+            let mut numbers = text.split(' ').map_while(|number| number.parse().ok());
+            let number = thread.file_name().to_string_lossy().parse().ok()?;
+            Some((number, (numbers.next()?, numbers.next()?)))
         });
-        used.collect()
+        times.collect()
     }
 
     /// Bytes of memory it has resident.

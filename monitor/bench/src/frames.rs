@@ -8,6 +8,9 @@
 pub const MONITOR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// Address of the reflector's end.
 pub const PES_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// Address that the monitor sends to: not the other end's own, so that the kernel there, which would look for a route in the
+/// sender's processor time, drops at once what only the reflector is to see.
+pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 3];
 /// Outer address of the monitor's end of every tunnel.
 pub const MONITOR: [u8; 4] = [10, 1, 0, 2];
 /// The router on the link, behind which all PEs are.
@@ -71,7 +74,7 @@ pub fn tunnel_header(id: u32, to_monitor: bool, inner_bytes: usize) -> [u8; TUNN
     let (to, from) = if to_monitor {
         (MONITOR_MAC, PES_MAC)
     } else {
-        (PES_MAC, MONITOR_MAC)
+        (ROUTER_MAC, MONITOR_MAC)
     };
     let (source, destination) = if to_monitor {
         (pe(id), MONITOR)

@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod frames;
 pub mod iperf;
 pub mod machine;
+pub mod many;
 pub mod overload;
 pub mod paced;
 pub mod place;

@@ -9,10 +9,7 @@ use vmscope_bench::bench::{Bench, Shape};
 use vmscope_bench::machine::Machine;
 use vmscope_bench::place::{self, Place, Problem};
 use vmscope_bench::report::Report;
-use vmscope_bench::{frames, iperf, overload, paced, rate};
-
-/// Groups of two at most: of no more tasks does the monitor keep the results once they are over.
-const DIRECT_TUNNELS_MAX: u32 = 64;
+use vmscope_bench::{frames, iperf, many, overload, paced, rate};
 
 /// What vmscope can take, beside a loop that accounts for nothing.
 #[derive(Debug, Parser)]
@@ -59,6 +56,8 @@ enum Measurement {
     Paced,
     /// Twice what fan-out takes.
     Overload,
+    /// What a packet costs with 100, 1,000 and 10,000 tunnels; only if told.
+    Many,
 }
 
 fn main() -> ExitCode {
@@ -97,7 +96,7 @@ fn measure(bench: &Bench, arguments: &Arguments) -> Result<Report, Problem> {
     };
     let direct = Shape {
         name: "direct",
-        tunnels: arguments.tunnels.min(DIRECT_TUNNELS_MAX) & !1,
+        tunnels: arguments.tunnels & !1,
         per_group: 2,
     };
     let fan_out = Shape {
@@ -111,13 +110,15 @@ fn measure(bench: &Bench, arguments: &Arguments) -> Result<Report, Problem> {
         iperf: None,
         paced: None,
         overload: None,
+        many: Vec::new(),
     };
     bench.say(&report.machine.line());
     if wanted(Measurement::Direct) {
         report.rates.push(rate::measure(bench, direct)?);
     }
     let mut taken_per_s = arguments.taken;
-    if wanted(Measurement::FanOut) {
+    let is_unknown = wanted(Measurement::Overload) && taken_per_s.is_none();
+    if wanted(Measurement::FanOut) || is_unknown {
         let outcome = rate::measure(bench, fan_out)?;
         taken_per_s = taken_per_s.or(outcome.best.map(|best| best.accounted_per_s));
         report.rates.push(outcome);
@@ -128,6 +129,9 @@ fn measure(bench: &Bench, arguments: &Arguments) -> Result<Report, Problem> {
     if let (true, Some(taken_per_s)) = (wanted(Measurement::Overload), taken_per_s) {
         let time = Duration::from_secs(arguments.overload);
         report.overload = Some(overload::measure(bench, fan_out, taken_per_s, time)?);
+    }
+    if arguments.measurements.contains(&Measurement::Many) {
+        report.many = many::measure(bench)?;
     }
     // Last: it needs the reflector's end of the link to itself.
     if wanted(Measurement::Iperf) {

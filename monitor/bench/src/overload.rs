@@ -10,11 +10,13 @@ use nix::sched::CpuSet;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Shape};
-use crate::daemon::{Log, Probing};
+use crate::daemon::{Daemon, Log, Probing};
 use crate::place::{self, Problem};
 
 /// So long after the overload, nothing may be missed any more.
 const RECOVERY: Duration = Duration::from_secs(1);
+/// How often its memory is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// How long is looked at after that.
 const AFTER: Duration = Duration::from_secs(2);
 /// Probes a second then.
@@ -35,7 +37,7 @@ pub struct Outcome {
     pub monitor_drops: u64,
     /// Intervals of pairs with losses, and of these, intervals that say that the capture dropped packets.
     pub lossy_rows: (u64, u64),
-    /// Resident memory early on and in the end.
+    /// Resident memory, bytes: the most in the second sixth of the time, and in the last.
     pub resident_bytes: (u64, u64),
     /// Copies expected and lost from a second after the end on.
     pub after: (u64, u64),
@@ -95,6 +97,23 @@ impl Drop for Hogs {
     }
 }
 
+/// Looks at the monitor's memory for so long: the most in the second sixth of it, and in the last.
+fn watch_memory(daemon: &Daemon, time: Duration) -> (u64, u64) {
+    let begun = Instant::now();
+    let (mut early, mut late) = (0, 0);
+    while begun.elapsed() < time {
+        let sixth = (6.0 * begun.elapsed().as_secs_f64() / time.as_secs_f64()) as u32;
+        let now = daemon.resident_bytes();
+        match sixth {
+            1 => early = now.max(early),
+            5.. => late = now.max(late),
+            0 | 2..5 => {}
+        }
+        std::thread::sleep(WATCH_EVERY.min(time.saturating_sub(begun.elapsed())));
+    }
+    (early, late)
+}
+
 /// Offers the monitor twice as many copies as it took without loss, `taken_per_s`.
 pub fn measure(
     bench: &Bench,
@@ -119,12 +138,8 @@ pub fn measure(
     let heavy = probing("heavy", taken_per_s / f64::from(shape.per_group - 1), time);
     let hogs = Hogs::on(bench.processors.1);
     heavy.start(&mut daemon)?;
-    let begun = Instant::now();
-    std::thread::sleep(Duration::from_secs(5).min(time / 2));
-    let early = daemon.resident_bytes();
-    std::thread::sleep((RECOVERY + time).saturating_sub(begun.elapsed()));
+    let resident_bytes = watch_memory(&daemon, RECOVERY + time);
     drop(hogs);
-    let end = daemon.resident_bytes();
     // The end of its tasks is waited for while the next begins: that is the second in which it must recover.
     let light = probing("light", AFTER_PROBES_PER_S, AFTER);
     light.start(&mut daemon)?;
@@ -148,7 +163,7 @@ pub fn measure(
         missed: offered.saturating_sub(received),
         monitor_drops,
         lossy_rows,
-        resident_bytes: (early, end),
+        resident_bytes,
         after: (after.expected, after.lost),
     };
     bench.say(&format!(

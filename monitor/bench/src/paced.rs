@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, Shape};
 use crate::daemon::{Daemon, Log, Probing};
 use crate::place::Problem;
+use crate::reference;
 use crate::reflector::Sighting;
 
 /// Probes a second.
@@ -59,6 +60,10 @@ pub struct Outcome {
     pub pacing: Option<Errors>,
     /// The monitor's processor time over real time, without.
     pub processor_share: f64,
+    /// How long its thread had to wait for a processor that others had, over real time, without.
+    pub waited_share: f64,
+    /// Of a loop that only sleeps, sends and is shown packets: the same share, and its errors of sending.
+    pub reference: (f64, Option<Errors>),
     /// Copies expected and lost, without.
     pub counted: (u64, u64),
 }
@@ -69,6 +74,8 @@ impl Outcome {
         json!({
             "probes_per_s": PROBES_PER_S, "delay_error": self.delay.map(Errors::json),
             "pacing_error": self.pacing.map(Errors::json), "processor_share": self.processor_share,
+            "waited_share": self.waited_share, "reference_processor_share": self.reference.0,
+            "reference_pacing_error": self.reference.1.map(Errors::json),
             "expected": self.counted.0, "lost": self.counted.1,
         })
     }
@@ -153,9 +160,12 @@ fn pacing(bench: &Bench, shape: Shape, delay: Option<Errors>) -> Result<Outcome,
     let probing = probing(bench, shape, time);
     probing.start(&mut daemon)?;
     std::thread::sleep(WARMUP);
-    let (used, begun) = (daemon.processor_ns(), std::time::Instant::now());
+    let begun = std::time::Instant::now();
+    let (used, waited) = (daemon.processor_ns(), daemon.waited_ns());
     std::thread::sleep(time - WARMUP);
-    let processor_share = (daemon.processor_ns() - used) as f64 / begun.elapsed().as_nanos() as f64;
+    let share = |ns: u64| ns as f64 / begun.elapsed().as_nanos() as f64;
+    let processor_share = share(daemon.processor_ns() - used);
+    let waited_share = share(daemon.waited_ns() - waited);
     probing.wait(&mut daemon)?;
     let counted = probing.counted(&mut daemon)?;
     let deeds = reflector.stop();
@@ -163,8 +173,31 @@ fn pacing(bench: &Bench, shape: Shape, delay: Option<Errors>) -> Result<Outcome,
         delay,
         pacing: Errors::of(lateness(&deeds.sightings, shape)),
         processor_share,
+        waited_share,
+        reference: measure_reference(bench, shape)?,
         counted: (counted.expected, counted.lost),
     })
+}
+
+fn measure_reference(bench: &Bench, shape: Shape) -> Result<(f64, Option<Errors>), Problem> {
+    let reflector = bench.reflector(shape.tunnels, 1, true)?;
+    let options = reference::Options {
+        tunnels: shape.tunnels,
+        per_group: shape.per_group,
+        payload_bytes: bench.payload_bytes,
+        time: Duration::from_secs(3),
+    };
+    let share = bench.in_monitors_place(move || reference::run_paced(options, PROBES_PER_S));
+    let deeds = reflector.stop();
+    let share = share.map_err(|error| format!("cannot run the paced reference: {error}"))?;
+    // Its probes are numbered through.
+    let gap_ns = 1e9 / PROBES_PER_S;
+    let probes = || deeds.sightings.iter().filter(|s| s.receiver.is_none());
+    let first_ns = probes().map(|s| s.stamp_ns).min().unwrap_or(0);
+    let offset_ns = |s: &Sighting| (s.stamp_ns - first_ns) as f64 - f64::from(s.seq) * gap_ns;
+    let least = probes().map(offset_ns).fold(f64::INFINITY, f64::min);
+    let late = probes().map(|s| (offset_ns(s) - least) as u64).collect();
+    Ok((share, Errors::of(late)))
 }
 
 /// How late each probe came to the other end, by the timetable of its group; nobody says when that began, so the most punctual

@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
 use nix::unistd::Pid;
 
-use crate::frames::{GATEWAY, MONITOR, MONITOR_MAC, PES_MAC};
+use crate::frames::{GATEWAY, MONITOR, MONITOR_MAC, PES_MAC, ROUTER_MAC};
 
 /// The monitor's end of the link.
 pub const MONITOR_LINK: &str = "mon";
@@ -94,7 +94,7 @@ impl Place {
             let gateway = dotted(GATEWAY);
             ip(&format!(
                 "neighbour add {gateway} lladdr {} dev {MONITOR_LINK} nud permanent",
-                mac(PES_MAC)
+                mac(ROUTER_MAC)
             ))?;
             ip(&format!("route add 10.254.0.0/16 via {gateway}"))?;
             ip(&format!("route add 224.0.0.0/4 dev {MONITOR_LINK}"))

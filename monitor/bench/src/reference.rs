@@ -13,6 +13,8 @@ use crate::socket;
 
 /// Copies on their way at most: a tenth of what the rings hold.
 const COPIES_AWAY_MAX: u64 = 16_384;
+/// As the monitor reads.
+const READ_EVERY: Duration = Duration::from_millis(25);
 /// So long nothing came: what is still missing is lost.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -55,13 +57,7 @@ pub fn run(options: Options) -> std::io::Result<Reached> {
     // The reflector reads a block that is not full after a millisecond.
     std::thread::sleep(Duration::from_millis(50));
 
-    let mut probes: Vec<_> = (1..=options.tunnels)
-        .map(|id| {
-            let inner =
-                frames::reference_probe(id, group(id, options.per_group), options.payload_bytes);
-            (frames::tunnel_header(id, false, inner.len()), inner)
-        })
-        .collect();
+    let mut probes = probes(options);
     let copies_of_one = u64::from(options.per_group - 1);
     let (mut sent, mut received, mut sum) = (0_u64, 0_u64, 0_u64);
     let mut next = 0;
@@ -117,6 +113,49 @@ pub fn run(options: Options) -> std::io::Result<Reached> {
         received_per_s: received as f64 / seconds,
         lost: (sent * copies_of_one).saturating_sub(received),
     })
+}
+
+/// Sends so many probes a second, each at its time, as frames that all sockets see, and reads the ring both ways every
+/// [`READ_EVERY`]: what sleeping, sending and being shown packets costs whoever does it. The share of a processor it used.
+pub fn run_paced(options: Options, probes_per_s: f64) -> std::io::Result<f64> {
+    let _silencer = socket::silence_gre()?;
+    let mut ring = Ring::open(MONITOR_LINK, Sees::Both)?;
+    let mut sender = Sender::open(MONITOR_LINK, Way::Queue)?;
+    socket::wake_precisely();
+    join_all(&mut sender, options);
+    std::thread::sleep(Duration::from_millis(50));
+    let mut probes = probes(options);
+    let places = probes.len();
+    let gap = Duration::from_secs_f64(1.0 / probes_per_s);
+    let (begun, used) = (Instant::now(), socket::thread_time());
+    let (mut next, mut read_at) = (begun, begun);
+    let (mut sent, mut seen) = (0_usize, 0);
+    while next < begun + options.time {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        let (header, inner) = &mut probes[sent % places];
+        frames::number(inner, sent as u32);
+        // SAFETY: it is sent before anything is changed.
+        unsafe { sender.put(header, inner) };
+        sender.flush();
+        sent += 1;
+        next += gap;
+        if next >= read_at {
+            while ring.poll_block(&mut seen, |seen, _| *seen += 1, |_| {}) > 0 {}
+            read_at = next + READ_EVERY;
+        }
+    }
+    std::hint::black_box(seen);
+    let used = socket::thread_time() - used;
+    Ok(used.as_secs_f64() / begun.elapsed().as_secs_f64())
+}
+
+fn probes(options: Options) -> Vec<([u8; frames::TUNNEL_BYTES], Vec<u8>)> {
+    let probe = |id| {
+        let group = group(id, options.per_group);
+        let inner = frames::reference_probe(id, group, options.payload_bytes);
+        (frames::tunnel_header(id, false, inner.len()), inner)
+    };
+    (1..=options.tunnels).map(probe).collect()
 }
 
 fn join_all(sender: &mut Sender, options: Options) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::machine::Machine;
-use crate::{overload, paced, rate};
+use crate::{many, overload, paced, rate};
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Report {
     pub paced: Option<paced::Outcome>,
     /// More than it can take.
     pub overload: Option<overload::Outcome>,
+    /// From few tunnels to many.
+    pub many: Vec<many::Outcome>,
 }
 
 impl Report {
@@ -29,6 +31,7 @@ impl Report {
         self.put_rates(&mut text);
         self.put_paced(&mut text);
         self.put_overload(&mut text);
+        self.put_many(&mut text);
         text
     }
 
@@ -94,24 +97,27 @@ impl Report {
         for (what, errors) in [
             ("error of delay", paced.delay),
             ("error of sending", paced.pacing),
+            ("  of a loop that only sends", paced.reference.1),
         ] {
             let _ = match errors {
                 Some(e) => writeln!(
                     text,
-                    "  {what:<24}{:>9.1} µs median {:>9.1} µs p99 {:>9.1} µs at most, {} probes",
+                    "  {what:<28}{:>9.1} µs median {:>9.1} µs p99 {:>9.1} µs at most, {} probes",
                     us(e.median_ns),
                     us(e.p99_ns),
                     us(e.max_ns),
                     e.samples
                 ),
-                None => writeln!(text, "  {what:<24}nothing to compare"),
+                None => writeln!(text, "  {what:<28}nothing to compare"),
             };
         }
         let _ = writeln!(
             text,
-            "  {:<24}{:>9.1} % of one",
+            "  {:<28}{:>9.1} % of one, that loop {:.1} %; waited for it {:.1} % of the time",
             "processor",
-            100.0 * paced.processor_share
+            100.0 * paced.processor_share,
+            100.0 * paced.reference.0,
+            100.0 * paced.waited_share
         );
     }
 
@@ -140,6 +146,31 @@ impl Report {
         );
     }
 
+    fn put_many(&self, text: &mut String) {
+        let Some(few) = self.many.first() else {
+            return;
+        };
+        let _ = writeln!(
+            text,
+            "many: {} probes/s in all, in groups of ten; nanoseconds of processor time a probe or copy",
+            many::PROBES_PER_S
+        );
+        for outcome in &self.many {
+            let _ = writeln!(
+                text,
+                "  {:>6} tunnels{:>17.0}  {:.2} times that of {}; {:.0} packets/s, {} of {} lost, {:.1} MiB",
+                outcome.tunnels,
+                outcome.ns_per_packet,
+                outcome.ns_per_packet / few.ns_per_packet,
+                few.tunnels,
+                outcome.packets_per_s,
+                outcome.counted.lost,
+                outcome.counted.expected,
+                outcome.resident_bytes as f64 / f64::from(1 << 20)
+            );
+        }
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         let iperf = match &self.iperf {
@@ -153,6 +184,7 @@ impl Report {
             "iperf2": iperf,
             "paced": self.paced.as_ref().map(paced::Outcome::json),
             "overload": self.overload.as_ref().map(overload::Outcome::json),
+            "many": self.many.iter().map(many::Outcome::json).collect::<Vec<_>>(),
         })
     }
 }

@@ -49,10 +49,14 @@ fn bench() -> Option<Bench> {
 }
 
 fn probing(name: &str) -> Probing {
+    probing_among(TUNNELS, name)
+}
+
+fn probing_among(tunnels: u32, name: &str) -> Probing {
     Probing {
         name: name.to_owned(),
-        tunnels: TUNNELS,
-        per_group: TUNNELS,
+        tunnels,
+        per_group: tunnels,
         probes_per_s: 1_000.0,
         payload_bytes: 100,
         warmup: Duration::from_millis(500),
@@ -109,6 +113,23 @@ fn count_all(more: &str, sends_by: &str) {
         status["transmit"].as_str().unwrap().contains(sends_by),
         "{status}"
     );
+}
+
+/// More routers than the capture filter names one by one: of none are all copies missed.
+#[test]
+fn copies_from_many_routers_are_counted_too() {
+    let Some(bench) = bench() else { return };
+    for tunnels in [65, 100, 131] {
+        let reflector = bench.reflector(tunnels, 1, false).unwrap();
+        let mut daemon = bench.daemon(tunnels, Log::Intervals).unwrap();
+        let probing = probing_among(tunnels, "many");
+        probing.start(&mut daemon).unwrap();
+        probing.wait(&mut daemon).unwrap();
+        let counted = probing.counted(&mut daemon).unwrap();
+        reflector.stop();
+        assert!(counted.received > 60_000, "{tunnels}: {counted:?}");
+        assert_eq!(counted.lost, 0, "{tunnels}");
+    }
 }
 
 #[test]
