@@ -155,8 +155,17 @@ fn rows_of_many_pairs_come_some_at_a_time() {
     };
     network.run(at(30), drop, event);
     assert_eq!(rows, (0..2 * 2_450).collect::<Vec<u64>>());
-    let expected = [0, 1].map(|n| [(n, 1_024), (n, 1_024), (n, 402)]);
-    assert_eq!(parts, expected.concat());
+    let sizes = |interval| {
+        let of_it = parts.iter().filter(move |(n, _)| *n == interval);
+        of_it.map(|(_, rows)| *rows).collect::<Vec<_>>()
+    };
+    for interval in [0, 1] {
+        let sizes = sizes(interval);
+        assert!(
+            sizes.len() > 20 && sizes.iter().all(|rows| *rows <= 128),
+            "{sizes:?}"
+        );
+    }
 }
 
 /// What is asked in the middle of an interval that is being closed is the same whether its rows are out or not.

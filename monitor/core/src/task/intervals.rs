@@ -27,8 +27,10 @@ pub(crate) trait Surroundings {
     fn inferred(&self, sender: u32, receiver: u32, when: Instant) -> Option<Inferred<'_>>;
 }
 
-/// Rows that are made at once: more would keep packets waiting. The next follow a little later.
-const ROWS_AT_ONCE: usize = 1_024;
+/// Rows that are made at once, and delays that are sorted for them: more would keep packets waiting, and the capture's ring
+/// holds few milliseconds of them where many come. The next follow a little later.
+const ROWS_AT_ONCE: usize = 128;
+const DELAYS_AT_ONCE: u64 = 2_048;
 const ROWS_APART: Span = Span::from_ms(1);
 
 /// An interval of which some rows are out.
@@ -215,7 +217,7 @@ impl Task {
             None => self.state == TaskState::Running && now >= self.closes_at(self.next_interval),
         };
         if is_due {
-            self.close_rows(ROWS_AT_ONCE, around, out);
+            self.close_rows(around, out);
             if let Some(closing) = &mut self.closing {
                 closing.goes_on_at = now + ROWS_APART;
             }
@@ -247,20 +249,21 @@ impl Task {
         }
     }
 
-    /// The next rows, at most so many, of the interval that is being closed, or of the next.
-    fn close_rows(&mut self, rows_max: usize, around: &impl Surroundings, out: &mut Vec<Output>) {
+    /// The next rows of the interval that is being closed, or of the next.
+    fn close_rows(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
         let closing = match self.closing.take() {
             Some(closing) => closing,
             None => self.begin_closing(around),
         };
         let interval = self.next_interval;
         let mut rows = Vec::new();
-        let mut is_over = false;
-        while rows.len() < rows_max && !is_over {
+        let (mut is_over, mut delays) = (false, 0);
+        while rows.len() < ROWS_AT_ONCE && delays < DELAYS_AT_ONCE && !is_over {
             let Some((pair, summary)) = self.ledger.sum_up() else {
                 is_over = true;
                 continue;
             };
+            delays += summary.counts.received;
             let mut pair = self.pair_result(pair, &summary, |member| closing.trips[member]);
             let inferred = around.inferred(pair.sender, pair.receiver, closing.end);
             correct_by_inference(&mut pair, inferred.as_ref(), self.fault);
@@ -302,7 +305,7 @@ impl Task {
             if is_last && self.fault.is(Fault::LastIntervalDropped) {
                 break;
             }
-            self.close_rows(ROWS_AT_ONCE, around, out);
+            self.close_rows(around, out);
         }
         self.state = TaskState::Finished;
         out.push(Output::Finished);
