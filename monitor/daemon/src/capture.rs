@@ -11,8 +11,9 @@ use vmscope_core::session::Direction;
 use crate::error::StartError;
 use crate::interface::{Interface, MacAddress};
 
-/// The kernel's ring of captured packets, bytes.
-const RING_BYTES: i32 = 16 << 20;
+/// The kernel's ring of captured packets, bytes: at half a million a second, for as long as a host that others share may keep
+/// us waiting, 30 ms.
+const RING_BYTES: i32 = 32 << 20;
 /// Bytes of an Ethernet header with two VLAN tags, beyond the MTU.
 const LINK_BYTES_MAX: u32 = 22;
 /// Longest frame captured: checksums are verified, so all of it is needed.
