@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { card, h, severity, show, table, tag } from "./dom.js";
+import { askOneways, onewayCard } from "./oneway.js";
 import { ago, words } from "./time.js";
 
 export function listView(main, go, follow) {
@@ -9,15 +10,15 @@ export function listView(main, go, follow) {
 
   async function load() {
     try {
-      const [{ mvpns }, { tasks }] = await Promise.all([get("mvpns"), get("tasks")]);
-      if (!stopped) draw(mvpns, tasks);
+      const [{ mvpns }, { tasks }, oneways] = await Promise.all([get("mvpns"), get("tasks"), askOneways()]);
+      if (!stopped) draw(mvpns, tasks, oneways);
     } catch (error) {
       if (error.status === 401) throw error;
       if (!stopped) show(main, h("p", { class: "notice bad", role: "alert" }, error.message, ": ", error.remedy));
     }
   }
 
-  function draw(mvpns, tasks) {
+  function draw(mvpns, tasks, oneways) {
     const known = new Set(mvpns.map((of) => of.mvpn));
     const others = tasks.filter((task) => !known.has(task.task));
     show(main,
@@ -27,7 +28,8 @@ export function listView(main, go, follow) {
         : h("p", { class: "empty" }, "No MVPN is or was listened to: `vmscope mvpn add NAME --default-mdt GROUP --watch TUNNEL` begins."),
       others.length ? card("tasks", "Tasks of no MVPN", { count: others.length }, table("Tasks",
         [{ title: "Task" }, { title: "Group", mono: true }, { title: "Last started" }, { title: "State" }],
-        others.map((task) => ({ cells: [h("a", { href: `/?mvpn=${encodeURIComponent(task.task)}`, onclick: follow }, task.task), task.group, words(task.latest), task.running ? tag("good", "running") : "over"] })))) : null);
+        others.map((task) => ({ cells: [h("a", { href: `/?mvpn=${encodeURIComponent(task.task)}`, onclick: follow }, task.task), task.group, words(task.latest), task.running ? tag("good", "running") : "over"] })))) : null,
+      onewayCard(oneways));
   }
 
   return {

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { card, h, show, tag } from "./dom.js";
-import { exact, moment, ms } from "./time.js";
+import { exact, moment, ms, share } from "./time.js";
 
 const WINDOW_MS = 300e3;
 const METRICS = {
@@ -68,11 +68,6 @@ function facts(pair) {
     ["Doubts", pair.capture_drops ? `the monitor's capture dropped ${pair.capture_drops} packets` : "none"],
   ];
   return [h("h3", {}, `${pair.sender} → ${pair.receiver}`), h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))];
-}
-
-function share(value) {
-  const percent = value * 100;
-  return `${percent === 0 ? "0" : percent < 0.1 ? percent.toPrecision(2) : percent.toFixed(2)} %`;
 }
 
 function time(milliseconds) {

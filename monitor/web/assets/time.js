@@ -49,3 +49,9 @@ export function ticks(from, until, count) {
   }
   return found;
 }
+
+/** A share of packets, in percent. */
+export function share(value) {
+  const percent = value * 100;
+  return `${percent === 0 ? "0" : percent < 0.1 ? percent.toPrecision(2) : percent.toFixed(2)} %`;
+}

@@ -4,6 +4,7 @@ pub mod alarms;
 pub mod history;
 pub mod measured;
 pub mod mvpns;
+pub mod oneway;
 pub mod overview;
 pub mod statement;
 pub mod trees;

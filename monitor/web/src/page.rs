@@ -34,6 +34,7 @@ pub const ASSETS: &[Asset] = assets![
     "/assets/slider.js": "text/javascript; charset=utf-8" = "slider.js",
     "/assets/tree.js": "text/javascript; charset=utf-8" = "tree.js",
     "/assets/pairs.js": "text/javascript; charset=utf-8" = "pairs.js",
+    "/assets/oneway.js": "text/javascript; charset=utf-8" = "oneway.js",
     "/assets/changes.js": "text/javascript; charset=utf-8" = "changes.js",
 ];
 

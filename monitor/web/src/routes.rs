@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 
-use crate::answer::{alarms, history, measured, mvpns, overview, trees};
+use crate::answer::{alarms, history, measured, mvpns, oneway, overview, trees};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::route::{Answered, Door, Method, Route, answered, get, get_as_provider};
@@ -82,6 +82,11 @@ pub fn table() -> Vec<Route> {
             "/api/v1/tasks/{task}/pairs",
             "What a task measured between its pairs in a stretch of time",
             measured::pairs,
+        ),
+        get_as_provider(
+            "/api/v1/oneway",
+            "What each measurement of one-way loss found last",
+            oneway::latest,
         ),
         Route {
             method: Method::Get,

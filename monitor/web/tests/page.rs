@@ -36,7 +36,9 @@ fn from_the_list_to_a_moment_of_the_past_and_back() {
     browser.wait_without("body", "pe-unexpected");
     browser.wait_for("#expected", "all here");
     // From change to change.
+    let here = browser.url();
     browser.click("#next");
+    browser.wait_to_leave(&here);
     let after = browser.url();
     assert!(!after.contains(&before), "{after}");
     browser.click("#previous");
@@ -197,4 +199,31 @@ fn two_moments_are_compared_and_what_is_narrow_stays_within_the_window() {
     browser.narrow_to(360);
     let widest = browser.run("return document.querySelector('main').scrollWidth");
     assert!(widest.as_u64().unwrap() <= 360, "{widest}");
+}
+
+#[test]
+fn one_way_losses_are_shown_with_interval_and_doubt_and_only_to_the_provider() {
+    let (_folder, location) = demonstration();
+    let ours = bench(&location, false);
+    let browser = Browser::start();
+    browser.open(&ours.url("/"));
+    browser.wait_for("#oneway", "up red-PE1");
+    for what in [
+        "2.13 %",
+        "1.99 % to 2.28 %",
+        "down red-PE2",
+        "leaf 0",
+        "doubtful",
+        "fewer than 30 losses",
+        "nothing is known yet",
+    ] {
+        browser.wait_for("#oneway", what);
+    }
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    let bench = bench(&location, true);
+    browser.open(&bench.url("/"));
+    browser.wait_for("h1", "Log in");
+    browser.type_into("#token", &format!("{}\n", bench.red));
+    browser.wait_for(".mvpns", "red");
+    browser.wait_without("body", "One-way loss");
 }

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 
 use vmscope_core::alarm::{Alarm, Cleared, Kind, Transition, Turn};
+use vmscope_core::control::{
+    Configuration, OnewayRow, OnewaySpec, OnewayState, OnewayStatus, PathLoss,
+};
 use vmscope_core::name::Name;
 use vmscope_core::report::*;
 use vmscope_core::spec::{ProbeSpec, TaskSpec};
@@ -469,9 +472,58 @@ fn second_session(location: &Location, began_ns: i64) {
     );
     story.alarm(Turn::Raised, end - 270, foreign);
     measure(&story, "red", 1, 6, end);
+    infer(&story, end);
     measure(&story, "blue", 2, 3, end);
     story.alive(end);
     story.stop();
+}
+
+/// A one-way measurement that goes on, and one that has found nothing yet.
+fn infer(story: &Story, end: u64) {
+    let spec = |name: &str| {
+        let spec = format!(
+            r#"{{"name":"{name}","up":"red-PE1","down":["red-PE2"],"group":"239.7.7.7","leaf":[{{"kind":"collector","peer":"m2","tunnel":"t9"}}]}}"#
+        );
+        serde_json::from_str::<OnewaySpec>(&spec).unwrap()
+    };
+    for (run, name) in [(90, "PE1-up"), (91, "PE1-later")] {
+        let status = OnewayStatus {
+            spec: spec(name),
+            run,
+            state: OnewayState::Probing,
+            started_ns: at(end - 600),
+            probes_sent: 0,
+            row: None,
+            refused: None,
+            unsure: vec![],
+        };
+        story.record(end - 600, Record::OnewayStarted(Box::new(status)));
+    }
+    let loss = |loss, low, high| PathLoss {
+        loss,
+        deviation: (high - low) / 4.0,
+        low,
+        high,
+    };
+    let row = OnewayRow {
+        run: 90,
+        name: name("PE1-up"),
+        at_ns: at(end - 10),
+        probes: 58_000,
+        blocks: 580,
+        configuration: Configuration::PerPacket,
+        up_tunnel: Some(name("red-PE1")),
+        up: loss(0.0213, 0.0199, 0.0228),
+        down: vec![(name("red-PE2"), loss(0.0004, 0.0001, 0.0011))],
+        leaf: vec![loss(0.0102, 0.0092, 0.0113)],
+        discarded: 100,
+        doubts: vec![
+            "down red-PE2: fewer than 30 losses: the interval is only roughly right".into(),
+        ],
+        up_delay: None,
+        down_delay: vec![],
+    };
+    story.record(end - 10, Record::Oneway(Box::new(row)));
 }
 
 /// The last half hour of probes between all pairs of some tunnels.
