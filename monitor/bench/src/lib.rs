@@ -15,6 +15,7 @@ pub mod frames;
 pub mod iperf;
 pub mod machine;
 pub mod many;
+pub mod matrix;
 pub mod overload;
 pub mod paced;
 pub mod place;

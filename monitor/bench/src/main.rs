@@ -9,7 +9,7 @@ use vmscope_bench::bench::{Bench, Shape};
 use vmscope_bench::machine::Machine;
 use vmscope_bench::place::{self, Place, Problem};
 use vmscope_bench::report::Report;
-use vmscope_bench::{frames, iperf, many, overload, paced, rate};
+use vmscope_bench::{frames, iperf, many, matrix, overload, paced, rate};
 
 /// What vmscope can take, beside a loop that accounts for nothing.
 #[derive(Debug, Parser)]
@@ -18,7 +18,7 @@ struct Arguments {
     /// The monitor's executable.
     #[arg(long, default_value = "target/release/vmscope")]
     vmscope: PathBuf,
-    /// Measurements to make; all of them unless told.
+    /// Measurements to make; all but the matrix unless told.
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
     /// Tunnels.
@@ -36,6 +36,12 @@ struct Arguments {
     /// What fan-out takes, copies a second, if it is not measured before the overload.
     #[arg(long)]
     taken: Option<f64>,
+    /// PEs of the matrix.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=frames::TUNNELS_MAX as i64))]
+    pes: u32,
+    /// How long the matrix is measured, minutes.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    minutes: u64,
     /// Figures as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -58,6 +64,8 @@ enum Measurement {
     Overload,
     /// What a packet costs with 100, 1,000 and 10,000 tunnels; only if told.
     Many,
+    /// Every pair of many PEs for many minutes; only when it is asked for.
+    Matrix,
 }
 
 fn main() -> ExitCode {
@@ -111,6 +119,7 @@ fn measure(bench: &Bench, arguments: &Arguments) -> Result<Report, Problem> {
         paced: None,
         overload: None,
         many: Vec::new(),
+        matrix: None,
     };
     bench.say(&report.machine.line());
     if wanted(Measurement::Direct) {
@@ -132,6 +141,10 @@ fn measure(bench: &Bench, arguments: &Arguments) -> Result<Report, Problem> {
     }
     if arguments.measurements.contains(&Measurement::Many) {
         report.many = many::measure(bench)?;
+    }
+    if arguments.measurements.contains(&Measurement::Matrix) {
+        let time = Duration::from_secs(60 * arguments.minutes);
+        report.matrix = Some(matrix::measure(bench, arguments.pes, time)?);
     }
     // Last: it needs the reflector's end of the link to itself.
     if wanted(Measurement::Iperf) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::machine::Machine;
-use crate::{many, overload, paced, rate};
+use crate::{many, matrix, overload, paced, rate};
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Report {
     pub overload: Option<overload::Outcome>,
     /// From few tunnels to many.
     pub many: Vec<many::Outcome>,
+    /// Every pair of many PEs.
+    pub matrix: Option<matrix::Outcome>,
 }
 
 impl Report {
@@ -32,6 +34,11 @@ impl Report {
         self.put_paced(&mut text);
         self.put_overload(&mut text);
         self.put_many(&mut text);
+        text += &self
+            .matrix
+            .as_ref()
+            .map(matrix::Outcome::table)
+            .unwrap_or_default();
         text
     }
 
@@ -185,6 +192,7 @@ impl Report {
             "paced": self.paced.as_ref().map(paced::Outcome::json),
             "overload": self.overload.as_ref().map(overload::Outcome::json),
             "many": self.many.iter().map(many::Outcome::json).collect::<Vec<_>>(),
+            "matrix": self.matrix.as_ref().map(matrix::Outcome::json),
         })
     }
 }
