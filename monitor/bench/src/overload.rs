@@ -31,6 +31,9 @@ pub struct Outcome {
     pub offered_per_s: f64,
     /// Of these, copies that the monitor counted, a second.
     pub taken_per_s: f64,
+    /// Probes for which the reflector had no room, and copies that its kernel refused: the bench's limit. The network, as the
+    /// monitor sees it, lost what would have come of the first.
+    pub reflector: (u64, u64),
     /// Copies that it did not count, in all.
     pub missed: u64,
     /// Packets, own ones too, that it says its capture dropped.
@@ -53,7 +56,7 @@ impl Outcome {
     pub fn json(&self) -> Value {
         json!({
             "seconds": self.time.as_secs_f64(), "offered_per_s": self.offered_per_s, "taken_per_s": self.taken_per_s,
-            "missed": self.missed, "monitor_drops": self.monitor_drops, "unattributed": self.unattributed(),
+            "reflector_dropped": self.reflector.0, "reflector_refused": self.reflector.1, "missed": self.missed, "monitor_drops": self.monitor_drops, "unattributed": self.unattributed(),
             "lossy_intervals": self.lossy_rows.0, "lossy_intervals_that_say_so": self.lossy_rows.1,
             "resident_bytes_early": self.resident_bytes.0, "resident_bytes_end": self.resident_bytes.1,
             "after_expected": self.after.0, "after_lost": self.after.1,
@@ -160,6 +163,7 @@ pub fn measure(
         time,
         offered_per_s: offered as f64 / seconds,
         taken_per_s: received as f64 / seconds,
+        reflector: (deeds.ring.dropped, deeds.sent.refused),
         missed: offered.saturating_sub(received),
         monitor_drops,
         lossy_rows,

@@ -135,12 +135,13 @@ impl Report {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let _ = writeln!(
             text,
-            "overload: {:.0} s of {:.0} copies/s, {:.0} taken\n  missed {}, dropped by the capture {}, attributed to nobody {}\n  \
+            "overload: {:.0} s of {:.0} copies/s, {:.0} taken; {} probes were more than the reflector took\n  missed {}, dropped by the capture {}, attributed to nobody {}\n  \
              {} intervals with losses, {} of which say that the monitor dropped packets\n  \
              memory {:.1} MiB early on, {:.1} MiB in the end\n  from a second after it: {} expected, {} lost",
             overload.time.as_secs_f64(),
             overload.offered_per_s,
             overload.taken_per_s,
+            overload.reflector.0,
             overload.missed,
             overload.monitor_drops,
             overload.unattributed(),
