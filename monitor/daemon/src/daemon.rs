@@ -109,7 +109,7 @@ impl Recipe {
             seed: rand::random(),
             probe_port: config.probe_port,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            logs_probes: config.log_probes,
+            logs_probes: config.log_probes || config.parquet.is_some(),
             shard,
             fault: planted().map_err(|problem| bad_config(path, problem))?,
             ..Options::default()
