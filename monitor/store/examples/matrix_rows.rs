@@ -1,8 +1,8 @@
 //! The results of a full matrix in a database: how fast they are written, how large it is, how long questions take.
 //!
 //! ```text
-//! cargo run --release -p vmscope-store --example matrix -- /tmp/matrix.sqlite 200 600
-//! cargo run --release -p vmscope-store --example matrix -- postgres://user@host/database 200 600 probes
+//! cargo run --release -p vmscope-store --example matrix_rows -- /tmp/matrix.sqlite 200 600
+//! cargo run --release -p vmscope-store --example matrix_rows -- postgres://user@host/database 200 600 probes
 //! ```
 //!
 //! A session of the core measures every pair of so many PEs at a probe a second each, for so many seconds on a virtual
