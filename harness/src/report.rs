@@ -10,6 +10,7 @@ pub mod json;
 pub mod junit;
 #[cfg(test)]
 pub mod sample;
+pub mod seeds;
 #[cfg(test)]
 mod tests;
 pub mod text;

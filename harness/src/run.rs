@@ -11,7 +11,7 @@ pub mod workers;
 use std::path::Path;
 
 use crate::cli;
-use crate::report::{Report, text};
+use crate::report::{Report, seeds, text};
 use crate::verdict::Exit;
 
 use one::Ran;
@@ -110,6 +110,9 @@ fn print(args: &cli::Run, reports: &[Report], progress: &Progress) -> Result<(),
         for report in reports {
             out.push_str(&text::line(report, paint));
             out.push('\n');
+        }
+        if let Some(table) = seeds::render(reports) {
+            out.push_str(&format!("\n{table}\n\n"));
         }
         out.push_str(&text::totals(reports));
         out.push('\n');

@@ -300,6 +300,7 @@ impl Measured<'_> {
             format!("{}: an interval without width", words(claim))
         });
         if let Some(injected) = wanted.injected.get(way) {
+            judge.ratio(&format!("{way}_injected_share"), injected.0);
             judge.demand(holds(injected.0), || {
                 format!("{}; injected were {}", words(claim), percent(injected.0))
             });
