@@ -12,8 +12,8 @@ use super::judge::Judge;
 const ETHERNET_BYTES: u64 = 14;
 /// An IGMP query.
 const IGMP_QUERY: u8 = 0x11;
-/// How long around the reply a frame may or may not have been counted yet.
-const REPLY_SLACK_NS: u64 = 20 * CLOCK_SLACK_NS;
+/// How long around the monitor's start, and around the reply, a frame may or may not have been counted.
+const SLACK_NS: u64 = 20 * CLOCK_SLACK_NS;
 
 /// Name, what the monitor says, and which frames it should be.
 type Kind = (&'static str, Traffic, fn(&MonitorFrame) -> bool);
@@ -50,21 +50,17 @@ pub fn overhead(facts: &Facts) -> Finding {
     ];
     let begun = began(facts);
     for (name, said, is_of) in kinds {
-        let frames: Vec<&MonitorFrame> = facts
-            .monitor_frames
-            .iter()
-            .filter(|f| f.ns >= begun && is_of(f))
-            .collect();
-        let until = |end: u64| {
-            let counted = frames.iter().filter(|frame| frame.ns <= end);
+        let frames: Vec<&MonitorFrame> = facts.monitor_frames.iter().filter(|f| is_of(f)).collect();
+        let within = |from: u64, until: u64| {
+            let counted = frames.iter().filter(|f| (from..=until).contains(&f.ns));
             counted.fold(Traffic::default(), |sum, frame| Traffic {
                 packets: sum.packets + 1,
                 bytes: sum.bytes + u64::from(frame.bytes).saturating_sub(ETHERNET_BYTES),
             })
         };
         let (least, most) = (
-            until(asked_ns.saturating_sub(REPLY_SLACK_NS)),
-            until(asked_ns + REPLY_SLACK_NS),
+            within(begun + SLACK_NS, asked_ns.saturating_sub(SLACK_NS)),
+            within(begun.saturating_sub(SLACK_NS), asked_ns + SLACK_NS),
         );
         judge.judged(1);
         judge.figure(&name.replace(' ', "_"), said.packets);
@@ -80,8 +76,11 @@ pub fn overhead(facts: &Facts) -> Finding {
     judge.finish()
 }
 
-/// Counters begin with the monitor's last start.
+/// Counters begin with the monitor's last start: as it says itself, or else when it was told to.
 fn began(facts: &Facts) -> u64 {
+    if let Some(status) = &facts.claims.status {
+        return status.now_ns.as_ns().saturating_sub(status.uptime_ns);
+    }
     let starts = facts
         .timeline
         .done
