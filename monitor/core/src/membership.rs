@@ -3,7 +3,7 @@
 //! Several owners (the operator, tasks, observations) may want the same group; the router is
 //! told of their union. There is one host on a tunnel, so reports are never suppressed by
 //! another's (paper §3.2). Besides answering queries, every group is reported again about a
-//! minute after it was last, in case the router's queries do not get through.
+//! query interval after it was last, or a minute, in case the router's queries do not get through.
 
 mod group;
 #[cfg(test)]
@@ -33,9 +33,13 @@ const UNSOLICITED_V3: Span = Span::from_s(1);
 const UNSOLICITED_V2: Span = Span::from_s(10);
 /// RFC 3376 §8.3: Query Response Interval, for the time an IGMPv1 querier is remembered.
 const QUERY_RESPONSE: Span = Span::from_s(10);
-/// Every group is reported unasked once in so long, 30 s to 90 s after it was last reported: well below the 260 s after
-/// which a router forgets it (§8.4). Each tunnel has its own moment for it, so that thousands do not speak at once.
+/// Every group is reported unasked once in so long at most, half to one and a half times that after it was last reported:
+/// well below the 260 s after which a router forgets it (§8.4). Each tunnel has its own moment for it, so that thousands do
+/// not speak at once.
 const REFRESH: Span = Span::from_s(60);
+/// A router that asks more often forgets sooner, too: then once in its query interval, but no more often than this. Of a
+/// query and its answer either may be lost, so as many reports again come unasked.
+const REFRESH_LEAST: Span = Span::from_s(5);
 /// Records in one report stay below this, so that it fits any tunnel's MTU.
 const REPORT_BYTES_MAX: usize = 1_200;
 /// Reports waiting to be sent; the driver takes them at once, so this is never reached in practice.
@@ -149,12 +153,28 @@ pub struct Record {
     pub sources: Vec<Ipv4Addr>,
 }
 
+/// When groups are reported unasked: every `period`, at `turn` of it.
+#[derive(Debug, Clone, Copy)]
+struct Refresh {
+    turn: Span,
+    period: Span,
+}
+
+impl Refresh {
+    /// The next turn that is not too soon after a report at `now`.
+    fn after(self, now: Instant) -> Instant {
+        let earliest = now + Span::from_ns(self.period.as_ns() / 2);
+        let turn = Span::from_ns(self.turn.as_ns() % self.period.as_ns().max(1));
+        (earliest - turn).next_multiple_of(self.period) + turn
+    }
+}
+
 /// All groups of one tunnel, and the timers of their reports.
 #[derive(Debug)]
 pub struct Membership {
     configured: IgmpVersion,
-    /// When in every [`REFRESH`] this tunnel's groups are reported unasked.
-    turn: Span,
+    /// When this tunnel's groups are reported unasked.
+    refresh: Refresh,
     groups: BTreeMap<Ipv4Addr, Group>,
     /// When a general query is to be answered (version 3).
     general_answer: Option<Instant>,
@@ -173,7 +193,10 @@ impl Membership {
     pub fn new(configured: IgmpVersion, tunnel: u32, fault: Planted) -> Membership {
         Membership {
             configured,
-            turn: turn(tunnel, REFRESH),
+            refresh: Refresh {
+                turn: turn(tunnel, REFRESH),
+                period: REFRESH,
+            },
             groups: BTreeMap::new(),
             general_answer: None,
             robustness: ROBUSTNESS,
@@ -191,11 +214,11 @@ impl Membership {
         if wanted.is_nothing() && !self.groups.contains_key(&group) {
             return;
         }
-        let turn = self.turn;
+        let refresh = self.refresh;
         let entry = self
             .groups
             .entry(group)
-            .or_insert_with(|| Group::new(group, turn));
+            .or_insert_with(|| Group::new(group, refresh));
         entry.set(now, owner, wanted, self.robustness);
         if self.fault.is(Fault::LeaveNotSent) && !entry.is_joined() {
             self.groups.remove(&group);
@@ -296,14 +319,22 @@ impl Membership {
                 if query.robustness > 0 {
                     self.robustness = query.robustness;
                 }
-                if !query.interval.is_zero() {
+                if !query.interval.is_zero() && query.interval != self.query_interval {
                     self.query_interval = query.interval;
+                    self.refresh_every(now, query.interval);
                 }
             }
         }
         if self.version(now) != before {
             self.general_answer = None;
             self.groups.values_mut().for_each(Group::cancel_answer);
+        }
+    }
+
+    fn refresh_every(&mut self, now: Instant, query_interval: Span) {
+        self.refresh.period = query_interval.max(REFRESH_LEAST).min(REFRESH);
+        for group in self.groups.values_mut() {
+            group.refresh_by(now, self.refresh);
         }
     }
 

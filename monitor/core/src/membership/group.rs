@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use vmscope_wire::igmp::RecordType;
 
-use super::{Owner, REFRESH, Record, Wanted};
-use crate::time::{Instant, Span};
+use super::{Owner, Record, Refresh, Wanted};
+use crate::time::Instant;
 
 /// An answer to a query about this group. No sources: about all of them.
 #[derive(Debug)]
@@ -29,12 +29,11 @@ pub(super) struct Group {
     change_at: Option<Instant>,
     answer: Option<Answer>,
     pub(super) refresh_at: Instant,
-    /// When in every [`REFRESH`] that is.
-    turn: Span,
+    refresh: Refresh,
 }
 
 impl Group {
-    pub(super) fn new(address: Ipv4Addr, turn: Span) -> Group {
+    pub(super) fn new(address: Ipv4Addr, refresh: Refresh) -> Group {
         Group {
             address,
             owners: BTreeMap::new(),
@@ -44,7 +43,7 @@ impl Group {
             change_at: None,
             answer: None,
             refresh_at: Instant::ZERO,
-            turn,
+            refresh,
         }
     }
 
@@ -95,7 +94,7 @@ impl Group {
             (Wanted::Any, Wanted::Any) => {}
         }
         self.change_at = Some(now);
-        self.refresh_at = self.refresh_after(now);
+        self.refresh_at = self.refresh.after(now);
     }
 
     fn union(&self) -> Wanted {
@@ -118,10 +117,10 @@ impl Group {
             .min()
     }
 
-    /// The next turn that is not too soon after a report.
-    fn refresh_after(&self, now: Instant) -> Instant {
-        let earliest = now + Span::from_ns(REFRESH.as_ns() / 2);
-        (earliest - self.turn).next_multiple_of(REFRESH) + self.turn
+    /// Unasked reports come at other times from now on, the next one no later than it would have.
+    pub(super) fn refresh_by(&mut self, now: Instant, refresh: Refresh) {
+        self.refresh = refresh;
+        self.refresh_at = self.refresh_at.min(refresh.after(now));
     }
 
     pub(super) fn change_due(&self, now: Instant) -> bool {
@@ -130,7 +129,7 @@ impl Group {
 
     /// The state change records to send now (RFC 3376 §5.1); those left follow at `again`.
     pub(super) fn take_change(&mut self, now: Instant, again: Instant) -> Vec<Record> {
-        self.refresh_at = self.refresh_after(now);
+        self.refresh_at = self.refresh.after(now);
         let records = if self.mode_changes_left > 0 {
             self.mode_changes_left -= 1;
             let kind = match self.state {
@@ -214,7 +213,7 @@ impl Group {
     }
 
     pub(super) fn report_current(&mut self, now: Instant) -> Vec<Record> {
-        self.refresh_at = self.refresh_after(now);
+        self.refresh_at = self.refresh.after(now);
         let kind = match self.state {
             Wanted::Any => RecordType::IsExclude,
             Wanted::Sources(_) => RecordType::IsInclude,

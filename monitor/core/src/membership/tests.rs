@@ -44,6 +44,19 @@ impl Host {
         self.membership.handle_query(at(ms), &query, &mut self.rng);
     }
 
+    /// A general query of a querier that asks once in so long.
+    fn query_of(&mut self, ms: u64, interval_s: u64) {
+        let query = Query {
+            version: 3,
+            group: None,
+            sources: Vec::new(),
+            max_response: Span::from_s(1),
+            robustness: 2,
+            interval: Span::from_s(interval_s),
+        };
+        self.membership.handle_query(at(ms), &query, &mut self.rng);
+    }
+
     /// Everything sent from then until before `to_ms`, as text.
     fn run(&mut self, to_ms: u64) -> Vec<(u64, String)> {
         let mut sent = Vec::new();
@@ -244,5 +257,28 @@ fn many_groups_are_split_into_reports_that_fit() {
             panic!("{report:?}")
         };
         assert!(records.len() * 8 <= REPORT_BYTES_MAX && !records.is_empty());
+    }
+}
+
+/// One query is heard, and no more: how far apart reports are from then on, in ms.
+fn gaps_after_one_query(interval_s: u64) -> Vec<u64> {
+    let mut host = Host::new(IgmpVersion::V3);
+    host.join(0, G, &[]);
+    host.run(20_000);
+    host.query_of(20_000, interval_s);
+    let sent: Vec<u64> = host.run(400_000).into_iter().map(|(ms, _)| ms).collect();
+    sent.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// RFC 3376 §8.4: a group is forgotten after two query intervals and a response interval; several reports fit in before.
+#[test]
+fn a_router_that_asks_more_often_is_told_more_often_unasked() {
+    let longest = |interval_s| gaps_after_one_query(interval_s).into_iter().max();
+    assert!(longest(10) <= Some(15_000), "{:?}", longest(10));
+    assert!(longest(1) <= Some(7_500), "no more often than every 5 s");
+    assert!(gaps_after_one_query(1).iter().all(|gap| *gap >= 2_500));
+    for usual in [60, 125] {
+        let gaps = gaps_after_one_query(usual);
+        assert!(gaps.iter().skip(1).all(|gap| *gap == 60_000), "{gaps:?}");
     }
 }

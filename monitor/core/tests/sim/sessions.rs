@@ -488,3 +488,20 @@ fn plain_multicast_is_received_without_a_tunnel() {
         [0, 100, 200].map(|ms| (Fate::Received, Some((ms + 1) * MS)))
     );
 }
+
+/// Queries each 10 s over tunnels that lose a tenth each way, for an hour: two lost in a row, every ten minutes, must not
+/// make a router forget a group.
+#[test]
+fn a_lossy_tunnel_does_not_lose_its_memberships() {
+    for seed in 1..=5 {
+        let mut sim = Sim::new(seed, 2, Planted::NONE);
+        for pe in &mut sim.pes {
+            pe.up.loss = 0.1;
+            pe.down.loss = 0.1;
+        }
+        sim.query_every(10 * S);
+        sim.ok(r#""op":"group-join","tunnel":"t1","group":"239.1.1.1""#);
+        sim.run(3_600 * S);
+        assert_eq!((sim.expired, sim.joined(0).len()), (0, 1), "seed {seed}");
+    }
+}
