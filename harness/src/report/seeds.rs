@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
-
 use super::Report;
 use super::format::{or_none, percent};
+use super::text::ruled;
 use crate::check::{Figure, Finding};
 
 /// The check whose figures these are.
@@ -70,14 +69,6 @@ fn estimates(finding: &Finding) -> impl Iterator<Item = (&str, Estimate)> {
 }
 
 fn table(ways: &BTreeMap<Key<'_>, Vec<Estimate>>) -> String {
-    let mut table = Table::new();
-    let rule = LineStyle::none().fill('─').junction('─');
-    table.load_style(
-        TableStyle::new()
-            .top_border(rule)
-            .header_separator(rule)
-            .bottom_border(rule),
-    );
     let head = [
         "one-way loss",
         "way",
@@ -91,12 +82,7 @@ fn table(ways: &BTreeMap<Key<'_>, Vec<Estimate>>) -> String {
         "bias\nof it",
         "in the\ninterval",
     ];
-    table.set_header(head.map(Cell::new));
-    for index in 2..head.len() {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let mut table = ruled(&head, 2);
     for ((scenario, measurement, way), runs) in ways {
         let mut row = vec![
             format!("{scenario}: {measurement}"),

@@ -138,7 +138,8 @@ fn indent(text: &str) -> String {
         .join("\n")
 }
 
-fn pair_table(pairs: &[Pair]) -> String {
+/// A table between rules, with its head; numbers stand from the column `numbers` on.
+pub(super) fn ruled(head: &[&str], numbers: usize) -> Table {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
     table.load_style(
@@ -147,6 +148,16 @@ fn pair_table(pairs: &[Pair]) -> String {
             .header_separator(rule)
             .bottom_border(rule),
     );
+    table.set_header(head.iter().map(Cell::new));
+    for index in numbers..head.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn pair_table(pairs: &[Pair]) -> String {
     let many_tasks = pairs.iter().any(|pair| pair.task != pairs[0].task);
     let head = [
         "pair",
@@ -161,12 +172,7 @@ fn pair_table(pairs: &[Pair]) -> String {
         "dup.\ntrue/meas.",
         "reord.\ntrue/meas.",
     ];
-    table.set_header(head.map(Cell::new));
-    for index in 1..head.len() {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let mut table = ruled(&head, 1);
     let shown = shown(pairs);
     for pair in &shown {
         table.add_row(row(pair, many_tasks));
