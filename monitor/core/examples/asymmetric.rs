@@ -11,8 +11,8 @@
 #[allow(dead_code)]
 #[path = "../tests/two_hosts/agent.rs"]
 mod agent;
-#[allow(dead_code)]
-#[path = "../tests/two_hosts/network.rs"]
+#[allow(dead_code, unused_imports)]
+#[path = "../tests/two_hosts/network/mod.rs"]
 mod network;
 
 use network::{S, World, path};

@@ -1,0 +1,41 @@
+//! The tree of one branching that most tests measure.
+
+use vmscope_core::control::PathLoss;
+use vmscope_core::fault::Planted;
+
+use super::{GROUP, MS, Path, World};
+
+/// A path of this delay and loss.
+pub fn path(delay_ms: u64, loss: f64) -> Path {
+    Path {
+        delay: delay_ms * MS,
+        loss,
+        ..Path::default()
+    }
+}
+
+/// One router; t1 (up) and t2 (down) of m1, t3 of m2. Losses: up, down, leaf there, leaf back.
+pub fn tree(seed: u64, losses: [f64; 4]) -> World {
+    let mut world = World::new(seed, 2, Planted::NONE);
+    let [up, down, leaf, back] = losses;
+    world.add_tunnel(0, 0, path(4, up), path(9, 0.3));
+    world.add_tunnel(0, 0, path(7, 0.3), path(6, down));
+    world.add_tunnel(1, 0, path(5, back), path(3, leaf));
+    world.core = path(10, 0.0);
+    world
+}
+
+/// Starts a measurement named x over such a tree, up t1, down t2, with a leaf at m2's t3.
+pub fn start(world: &mut World, kind: &str, probes: &str, more: &str) {
+    world.ok(
+        0,
+        &format!(
+            r#""op":"oneway-start","name":"x","up":"t1","down":["t2"],"group":"{GROUP}","leaf":[{{"kind":"{kind}","peer":"m2","tunnel":"t3"}}],"probes":{{"warmup":"1s",{probes}}}{more}"#
+        ),
+    );
+}
+
+/// Whether an interval holds the truth.
+pub fn holds(loss: &PathLoss, truth: f64) -> bool {
+    loss.low <= truth && truth <= loss.high
+}
