@@ -87,8 +87,8 @@ mod planted {
     }
 
     /// The clock is the driver's, and the core has no hook for it; what is wrong with watching needs PEs that speak PIM,
-    /// and is caught in the sealed lab; one-way loss needs two monitors (`tests/two_hosts`).
-    const ELSEWHERE: [Fault; 13] = [
+    /// and is caught in the sealed lab; one-way loss needs two monitors or a router that counts (`tests/two_hosts`).
+    const ELSEWHERE: [Fault; 14] = [
         Fault::WallClockDelays,
         Fault::HoldTimeIgnored,
         Fault::PruneIgnored,
@@ -102,6 +102,7 @@ mod planted {
         Fault::ReflectedAsDirect,
         Fault::CollectorDropsAsLoss,
         Fault::InferenceErrorForgotten,
+        Fault::CounterRestartBelieved,
     ];
 
     #[test]

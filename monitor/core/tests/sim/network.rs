@@ -26,6 +26,9 @@ use vmscope_wire::ipv4::{IpProtocol, Packet, Repr as Ipv4};
 use vmscope_wire::tunnel::{Outer, decapsulate, encapsulate, encapsulated_len};
 use vmscope_wire::{gre, icmp, udp};
 
+use crate::down::tunnelled;
+pub use crate::path::Path;
+
 pub const MS: u64 = 1_000_000;
 pub const S: u64 = 1_000_000_000;
 /// Between the driver's send call and the capture's stamp.
@@ -33,20 +36,6 @@ const SEND_LAG: u64 = 3_000;
 /// The simulation begins 1.5 s before a midnight of the wall clock.
 const WALL_MINUS_MONOTONIC: u64 = 20_000 * 86_400 * S - 1_000 * S - 1_500 * MS;
 const MONITOR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
-
-/// What one path does to packets.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Path {
-    pub delay: u64,
-    /// Uniform, from nothing up to this much more: more than the gap reorders.
-    pub jitter: u64,
-    pub loss: f64,
-    pub duplicate: f64,
-    /// A bit is flipped behind the headers.
-    pub corrupt: f64,
-    /// Share of packets that are held back for three seconds.
-    pub stall: f64,
-}
 
 /// A PE's membership in a group.
 #[derive(Debug, Clone)]
@@ -293,7 +282,7 @@ impl Sim {
             truth.warmup = probe.warm_up;
         }
         let up = self.pes[pe].up;
-        for delay in self.passages(up) {
+        for delay in up.passages(&mut self.rng) {
             self.happen(
                 SEND_LAG + delay,
                 Happening::AtPe {
@@ -302,29 +291,6 @@ impl Sim {
                 },
             );
         }
-    }
-
-    /// Delays of the copies that a path makes of one packet.
-    fn passages(&mut self, path: Path) -> Vec<u64> {
-        let copies = if self.rng.random_bool(path.duplicate) {
-            2
-        } else {
-            1
-        };
-        let mut delays = Vec::new();
-        for _ in 0..copies {
-            let lost = self.rng.random_bool(path.loss);
-            let jitter = self.rng.random_range(0..=path.jitter);
-            let stall = if self.rng.random_bool(path.stall) {
-                3 * S
-            } else {
-                0
-            };
-            if !lost {
-                delays.push(path.delay + jitter + stall);
-            }
-        }
-        delays
     }
 
     fn happen(&mut self, delay: u64, happening: Happening) {
@@ -423,7 +389,7 @@ impl Sim {
         let packet = Packet::new_checked(inner).expect("whole");
         let (source, group) = (packet.src(), packet.dst());
         for to in (0..self.pes.len()).filter(|to| *to != from) {
-            for delay in self.passages(self.core) {
+            for delay in self.core.passages(&mut self.rng) {
                 self.expire(to);
                 let joined = self.pes[to]
                     .groups
@@ -452,22 +418,13 @@ impl Sim {
     }
 
     fn tunnel_down(&mut self, pe: usize, inner: &[u8], delay: u64, copy: Option<(ProbeKey, u32)>) {
-        let carried = gre::Repr::ipv4(None, inner.len());
-        let ip = Ipv4::new(outer(pe), MONITOR, IpProtocol::Gre, carried.buffer_len());
-        let mut bytes = vec![0; ip.buffer_len()];
-        ip.emit(&mut bytes, |b| {
-            carried.emit(b, |b| {
-                b.copy_from_slice(inner);
-                Ok(())
-            })
-        })
-        .unwrap();
+        let bytes = tunnelled(outer(pe), MONITOR, inner);
         self.down(pe, bytes, delay, copy);
     }
 
     fn down(&mut self, pe: usize, bytes: Vec<u8>, before: u64, copy: Option<(ProbeKey, u32)>) {
         let path = self.pes[pe].down;
-        for delay in self.passages(path) {
+        for delay in path.passages(&mut self.rng) {
             self.happen(
                 before + delay,
                 Happening::AtMonitor {

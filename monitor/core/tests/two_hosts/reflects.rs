@@ -9,42 +9,7 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
     // The reflection's path is there and back again: through m2's tunnel both ways.
     let (up, down, leaf, back) = (0.03, 0.005, 0.02, 0.01);
     let truth = [up, down, 1.0 - (1.0 - leaf) * (1.0 - back)];
-    let mut missed = [0; 3];
-    for seed in 0..60 {
-        let mut world = tree(seed, [up, down, leaf, back]);
-        start(
-            &mut world,
-            "reflector",
-            r#""rate":"200pps","duration":"30s""#,
-            "",
-        );
-        world.run(45 * S);
-        let status = world.status("x");
-        assert_eq!(
-            (status.state, &status.refused),
-            (OnewayState::Spent, &None),
-            "{status:?}"
-        );
-        let row = status.row.unwrap();
-        assert_eq!(
-            (row.probes, row.discarded),
-            (6_000, 0),
-            "{:?}",
-            status.unsure
-        );
-        assert_eq!(row.configuration, Configuration::Reflected);
-        for (path, (loss, truth)) in [row.up, row.down[0].1, row.leaf[0]]
-            .iter()
-            .zip(truth)
-            .enumerate()
-        {
-            missed[path] += u32::from(!holds(loss, truth));
-            assert!(
-                (loss.loss - truth).abs() < 5.0 * loss.deviation + 1e-3,
-                "{loss:?} {truth}"
-            );
-        }
-    }
+    let missed = missed_of_60("reflector", [up, down, leaf, back], truth);
     assert!(missed.iter().all(|missed| *missed <= 9), "{missed:?}");
 }
 

@@ -25,7 +25,8 @@ impl World {
 
     pub(super) fn hand_to_counters(&mut self, inner: &[u8]) {
         for agent in 0..self.agents.len() {
-            for delay in self.passages(self.agents[agent].path) {
+            let path = self.agents[agent].path;
+            for delay in path.passages(&mut self.rng) {
                 let inner = inner.to_vec();
                 self.happen(delay, Happening::Counted { agent, inner });
             }

@@ -10,7 +10,12 @@
 //! host has a clock of its own, and a capture that may miss what arrives.
 
 mod counters;
+#[path = "../../support/down.rs"]
+mod down;
 mod monitor;
+#[allow(dead_code)] // Nothing is damaged here.
+#[path = "../../support/path.rs"]
+mod path;
 mod peers;
 mod router;
 mod tree;
@@ -18,7 +23,7 @@ mod tree;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use vmscope_core::control::*;
 use vmscope_core::counters::Reading;
@@ -31,26 +36,16 @@ use counters::EXPORT_EVERY;
 use monitor::STATUS_EVERY;
 
 pub use monitor::Host;
+pub use path::Path;
 pub use peers::Channel;
 pub use router::Tunnel;
-pub use tree::{holds, path, start, tree};
+pub use tree::{holds, missed_of_60, path, start, tree};
 
 use crate::agent::RouterAgent;
 
 pub const MS: u64 = 1_000_000;
 pub const S: u64 = 1_000_000_000;
 pub const GROUP: Ipv4Addr = Ipv4Addr::new(239, 7, 7, 7);
-
-/// What a path does to packets.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Path {
-    pub delay: u64,
-    pub jitter: u64,
-    pub loss: f64,
-    pub duplicate: f64,
-    /// Share of packets that are held back for three seconds.
-    pub stall: f64,
-}
 
 enum Happening {
     /// At a router that counts.
@@ -181,29 +176,6 @@ impl World {
         let hosts = self.hosts.iter().map(deadline).min().unwrap_or(u64::MAX);
         let happening = self.happenings.first_key_value();
         hosts.min(happening.map_or(u64::MAX, |((at, _), _)| *at))
-    }
-
-    /// Delays of the copies that a path makes of one packet.
-    fn passages(&mut self, path: Path) -> Vec<u64> {
-        let copies = if self.rng.random_bool(path.duplicate) {
-            2
-        } else {
-            1
-        };
-        let mut delays = Vec::new();
-        for _ in 0..copies {
-            let lost = self.rng.random_bool(path.loss);
-            let jitter = self.rng.random_range(0..=path.jitter);
-            let stall = if self.rng.random_bool(path.stall) {
-                3 * S
-            } else {
-                0
-            };
-            if !lost {
-                delays.push(path.delay + jitter + stall);
-            }
-        }
-        delays
     }
 
     fn happen(&mut self, delay: u64, happening: Happening) {

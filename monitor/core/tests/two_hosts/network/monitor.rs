@@ -149,7 +149,7 @@ impl World {
             Ok(Content::Igmp(_)) => path(1, 0.0),
             _ => self.tunnels[tunnel].up,
         };
-        for delay in self.passages(up) {
+        for delay in up.passages(&mut self.rng) {
             let bytes = bytes.clone();
             self.happen(SEND_LAG + delay, Happening::AtRouter { tunnel, bytes });
         }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use vmscope_wire::content::Content;
+use vmscope_wire::icmp;
 use vmscope_wire::igmp::{RecordType, Repr as Igmp};
 use vmscope_wire::inner::{Addressing, Inner};
-use vmscope_wire::ipv4::{IpProtocol, Packet, Repr as Ipv4};
+use vmscope_wire::ipv4::Packet;
 use vmscope_wire::tunnel::{Outer, decapsulate, encapsulate, encapsulated_len};
-use vmscope_wire::{gre, icmp};
 
+use super::down::tunnelled;
 use super::{GROUP, Happening, Path, World};
 
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl World {
                 self.hand_down(router, Some(tunnel), 0, &inner);
                 let others: BTreeSet<usize> = self.tunnels.iter().map(|t| t.router).collect();
                 for other in others.into_iter().filter(|other| *other != router) {
-                    for delay in self.passages(self.core) {
+                    for delay in self.core.passages(&mut self.rng) {
                         self.hand_down(other, None, delay, &inner);
                     }
                 }
@@ -108,24 +109,14 @@ impl World {
             if tunnel.router != router || came_by == Some(index) || !wanted || ttl == 0 {
                 continue;
             }
-            let carried = gre::Repr::ipv4(None, forwarded.len());
-            let to = host_address(tunnel.host);
-            let ip = Ipv4::new(outer(index), to, IpProtocol::Gre, carried.buffer_len());
-            let mut bytes = vec![0; ip.buffer_len()];
-            ip.emit(&mut bytes, |b| {
-                carried.emit(b, |b| {
-                    b.copy_from_slice(&forwarded);
-                    Ok(())
-                })
-            })
-            .unwrap();
+            let bytes = tunnelled(outer(index), host_address(tunnel.host), &forwarded);
             self.down(index, before, &bytes);
         }
     }
 
     fn down(&mut self, tunnel: usize, before: u64, bytes: &[u8]) {
         let (path, host) = (self.tunnels[tunnel].down, self.tunnels[tunnel].host);
-        for delay in self.passages(path) {
+        for delay in path.passages(&mut self.rng) {
             let bytes = bytes.to_vec();
             self.happen(before + delay, Happening::AtHost { host, bytes });
         }

@@ -1,9 +1,9 @@
 //! The tree of one branching that most tests measure.
 
-use vmscope_core::control::PathLoss;
+use vmscope_core::control::{Configuration, OnewayState, PathLoss};
 use vmscope_core::fault::Planted;
 
-use super::{GROUP, MS, Path, World};
+use super::{GROUP, MS, Path, S, World};
 
 /// A path of this delay and loss.
 pub fn path(delay_ms: u64, loss: f64) -> Path {
@@ -38,4 +38,34 @@ pub fn start(world: &mut World, kind: &str, probes: &str, more: &str) {
 /// Whether an interval holds the truth.
 pub fn holds(loss: &PathLoss, truth: f64) -> bool {
     loss.low <= truth && truth <= loss.high
+}
+
+/// How often of 60 seeds an interval of up, down and leaf does not hold the truth. What is measured by a leaf of this kind must
+/// be whole each time, and no estimate further off than five deviations.
+pub fn missed_of_60(kind: &str, losses: [f64; 4], truth: [f64; 3]) -> [u32; 3] {
+    let configuration = match kind {
+        "collector" => Configuration::PerPacket,
+        "reflector" => Configuration::Reflected,
+        other => panic!("no leaf is a {other}"),
+    };
+    let mut missed = [0; 3];
+    for seed in 0..60 {
+        let mut world = tree(seed, losses);
+        start(&mut world, kind, r#""rate":"200pps","duration":"30s""#, "");
+        world.run(45 * S);
+        let status = world.status("x");
+        let ended = (status.state, &status.refused);
+        assert_eq!(ended, (OnewayState::Spent, &None), "{status:?}");
+        let row = status.row.expect("a row");
+        let whole = (row.probes, row.discarded, row.blocks);
+        assert_eq!(whole, (6_000, 0, 30), "{:?}", status.unsure);
+        assert_eq!(row.configuration, configuration);
+        let found = [row.up, row.down[0].1, row.leaf[0]];
+        for (path, (loss, truth)) in found.iter().zip(truth).enumerate() {
+            missed[path] += u32::from(!holds(loss, truth));
+            let off = (loss.loss - truth).abs();
+            assert!(off < 5.0 * loss.deviation + 1e-3, "{loss:?} {truth}");
+        }
+    }
+    missed
 }
