@@ -7,47 +7,32 @@
 //!
 //! A session of the core measures every pair of so many PEs at a probe a second each, for so many seconds on a virtual
 //! clock; what it says goes through the [`Writer`], which is waited for. With `probes`, each probe's fate is written, too.
-//! Questions are asked five times each: the median and the worst are printed.
+//! Questions are asked five times each: the median and the worst are printed, and whether there was more than an answer is made of.
 
 #[path = "../../core/benches/support/fanout.rs"]
 mod fanout;
+mod support;
 
 use std::time::{Duration, Instant as WallInstant};
 
 use fanout::{BEGIN, Network, Plan};
+use support::{Arguments, OFFSET, Problem, measure, session};
 use vmscope_core::report::Record;
 use vmscope_core::time::Span;
 use vmscope_store::mvpn::Utc;
-use vmscope_store::{Entry, Limits, Location, Page, Put, Reader, SessionStart, Writer};
-
-const OFFSET: i64 = 1_767_225_600_000_000_000;
-const TIMES: usize = 5;
-
-type Problem = Box<dyn std::error::Error>;
+use vmscope_store::{Entry, Limits, Location, Page, Put, ROWS_MAX, Reader, Writer};
 
 fn main() -> Result<(), Problem> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let location = Location::new(
-        arguments
-            .first()
-            .ok_or("say where: a path or a connection string")?,
-    );
-    let number = |n: usize, or: u32| arguments.get(n).map_or(Ok(or), |text| text.parse());
-    let (pes, seconds) = (number(1, 200)?, number(2, 600)?);
-    let probes = arguments.get(3).is_some_and(|word| word == "probes");
+    let arguments = Arguments::of_process();
+    let location = arguments.location()?;
+    let (pes, seconds) = (arguments.number(1, 200)?, arguments.number(2, 600)?);
+    let probes = arguments.has("probes");
     write(&location, pes, seconds, probes)?;
     ask(&location, u64::from(seconds))
 }
 
 fn write(location: &Location, pes: u32, seconds: u32, probes: bool) -> Result<(), Problem> {
-    let start = SessionStart {
-        session: 1,
-        version: "matrix".to_owned(),
-        interface: "none".to_owned(),
-        probe_port: 33_900,
-        at_ns: BEGIN,
-        realtime_minus_monotonic_ns: OFFSET,
-    };
+    let start = session("matrix", BEGIN);
     let writer = Writer::open(location, &start, Limits::default())?;
     let mut network = Network::new(Plan {
         tunnels: pes,
@@ -90,31 +75,26 @@ fn ask(location: &Location, seconds: u64) -> Result<(), Problem> {
         since: 0,
         limit: 1_000,
     };
-    timed("tasks", || Ok(reader.tasks(1)?.len()))?;
-    timed("a thousand interval rows", || {
+    let length_ns = seconds * 1_000_000_000;
+    let pairs = |before_s: i64| {
+        let reader = &reader;
+        move |_| {
+            Ok(reader
+                .pairs_between("m0", utc(before_s)..utc(0))?
+                .pairs
+                .len())
+        }
+    };
+    measure("tasks", length_ns, |_| Ok(reader.tasks(1)?.len()))?;
+    measure("a thousand interval rows", length_ns, |_| {
         Ok(reader.intervals(page)?.len())
     })?;
-    timed("all pairs over the last minute", || {
-        Ok(reader.pairs_between("m0", utc(60)..utc(0))?.pairs.len())
-    })?;
-    timed("all pairs over all of it", || {
-        Ok(reader
-            .pairs_between("m0", utc(seconds as i64)..utc(0))?
-            .pairs
-            .len())
-    })
-}
-
-fn timed(what: &str, mut ask: impl FnMut() -> Result<usize, Problem>) -> Result<(), Problem> {
-    let mut took = Vec::new();
-    let mut found = 0;
-    for _ in 0..TIMES {
-        let began = WallInstant::now();
-        found = ask()?;
-        took.push(began.elapsed());
+    measure("all pairs over the last minute", length_ns, pairs(60))?;
+    measure("all pairs over all of it", length_ns, pairs(seconds as i64))?;
+    let whole = reader.pairs_between("m0", utc(seconds as i64)..utc(0))?;
+    if let (true, Some(from)) = (whole.cut, whole.from) {
+        let s = (end_ns - from.as_ns()) / 1_000_000_000;
+        println!("that was cut: the last {s} s, of which there are {ROWS_MAX} rows");
     }
-    took.sort_unstable();
-    let (median, worst) = (took[TIMES / 2], took[TIMES - 1]);
-    println!("{what}: {found} rows, {median:.1?}, at worst {worst:.1?}");
     Ok(())
 }

@@ -9,29 +9,24 @@
 
 #[path = "../../core/benches/support/fanout.rs"]
 mod fanout;
+mod support;
 
 use std::path::PathBuf;
 use std::time::Instant as WallInstant;
 
 use fanout::{BEGIN, Network, Plan};
+use support::{Arguments, Problem, session};
 use vmscope_core::report::Record;
 use vmscope_core::time::Span;
-use vmscope_store::{ProbeFileLimits, ProbeFiles, Put, SessionStart};
+use vmscope_store::{ProbeFileLimits, ProbeFiles, Put};
 
 const SECONDS: u64 = 10;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let directory = PathBuf::from(arguments.first().ok_or("say in which directory")?);
-    let pes = arguments.get(1).map_or(Ok(200), |text| text.parse())?;
-    let start = SessionStart {
-        session: 1,
-        version: "example".to_owned(),
-        interface: "none".to_owned(),
-        probe_port: 33_900,
-        at_ns: BEGIN,
-        realtime_minus_monotonic_ns: 1_767_225_600_000_000_000,
-    };
+fn main() -> Result<(), Problem> {
+    let arguments = Arguments::of_process();
+    let directory = PathBuf::from(arguments.first("in which directory")?);
+    let pes = arguments.number(1, 200)?;
+    let start = session("example", BEGIN);
     let mut records = Vec::new();
     let mut network = Network::new(Plan {
         tunnels: pes,

@@ -16,36 +16,30 @@
 //! printed beside the median. Bytes are those of the file or of all relations, indexes included, over the rows of the
 //! history.
 
+mod support;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant as WallInstant};
 
+use support::{Arguments, OFFSET, Problem, measure, session};
 use vmscope_core::name::Name;
 use vmscope_core::report::Record as Outcome;
 use vmscope_core::time::Instant;
 use vmscope_core::view::record::{Cause, Change, Key, Neighbor, Record, Route, State};
 use vmscope_store::mvpn::{Filter, Kind, Slice, Utc};
-use vmscope_store::{Entry, Limits, Location, Put, Reader, Retention, SessionStart, Writer};
+use vmscope_store::{Entry, Limits, Location, Put, Reader, Retention, Writer};
 
 const PES: u64 = 200;
 const STREAMS: u64 = 10_000;
 const RECEIVERS: u64 = 5;
 const DAY_NS: u64 = 24 * 3_600 * 1_000_000_000;
-const OFFSET: i64 = 1_767_225_600_000_000_000;
 const MVPN: &str = "large";
-const TIMES: u64 = 5;
-
-type Problem = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Problem> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let location = Location::new(
-        arguments
-            .first()
-            .ok_or("say where: a path or a connection string")?,
-    );
-    let number = |n: usize, or: u64| arguments.get(n).map_or(Ok(or), |text| text.parse());
-    let (per_day, days) = (number(1, 10_000)?, number(2, 365)?);
+    let arguments = Arguments::of_process();
+    let location = arguments.location()?;
+    let (per_day, days) = (arguments.number(1, 10_000)?, arguments.number(2, 365)?);
     if per_day > 0 {
         write(&location, per_day * days, days * DAY_NS)?;
     }
@@ -177,14 +171,7 @@ impl Year {
 }
 
 fn write(location: &Location, changes: u64, length_ns: u64) -> Result<(), Problem> {
-    let start = SessionStart {
-        session: 1,
-        version: "year".to_owned(),
-        interface: "none".to_owned(),
-        probe_port: 33900,
-        at_ns: Instant::from_ns(0),
-        realtime_minus_monotonic_ns: OFFSET,
-    };
+    let start = session("year", Instant::ZERO);
     let limits = Limits {
         retention: Retention::FOR_EVER,
         ..Limits::default()
@@ -337,27 +324,5 @@ fn ask(location: &Location, length_ns: u64) -> Result<(), Problem> {
                 .len())
         })?;
     }
-    Ok(())
-}
-
-/// Asks at moments all over the year.
-fn measure(
-    what: &str,
-    length_ns: u64,
-    mut ask: impl FnMut(u64) -> Result<usize, vmscope_store::StoreError>,
-) -> Result<(), Problem> {
-    let mut took = Vec::new();
-    let mut rows = 0;
-    for n in 1..=TIMES {
-        let began = WallInstant::now();
-        rows = ask(length_ns / (TIMES + 1) * n)?;
-        took.push(began.elapsed().as_secs_f64() * 1e3);
-    }
-    took.sort_by(f64::total_cmp);
-    println!(
-        "{what:<42} {:>8.1} ms median {:>8.1} ms worst {rows:>8} rows",
-        took[took.len() / 2],
-        took[took.len() - 1]
-    );
     Ok(())
 }
