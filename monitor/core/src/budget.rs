@@ -10,8 +10,12 @@
 //! Twice: a task whose rates do not fit into what others leave is not started; and while tasks run, no second, wherever
 //! it begins, sees more probes sent, or copies asked for, than the budget has. Only Poisson gaps or a driver that is late
 //! can want more for a moment. A probe that must wait no longer than [`WAIT_MAX`] waits; any other is shed: it has no
-//! number, is not sent, and is counted as neither sent nor lost. What is sent again for another monitor is not counted here:
-//! it is part of that one's budget, as a copy.
+//! number, is not sent, and is counted as neither sent nor lost.
+//!
+//! What is sent again for another monitor counts, too, as a probe that brings nothing back here. It takes what the tasks here
+//! leave of the budget, is shed beyond that without having waited, and the other monitor is told that it was too many.
+
+mod spare;
 
 use std::collections::VecDeque;
 
@@ -19,6 +23,8 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Instant, NS_PER_S, Rate, Span};
+
+pub(crate) use spare::{Own, Spare};
 
 /// A budget counts over so long.
 const WINDOW: Span = Span::from_ns(NS_PER_S);
@@ -29,7 +35,8 @@ pub(crate) const WAIT_MAX: Span = Span::from_ms(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetSpec {
-    /// Probes of all tasks and one-way measurements together, packets that are only sent included.
+    /// Probes of all tasks and one-way measurements together, packets that are only sent and other monitors' probes that are
+    /// sent again included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probes: Option<Rate>,
     /// Probes into any one tunnel.
@@ -66,11 +73,11 @@ pub struct BudgetStatus {
     pub spec: BudgetSpec,
     /// Rates of all tasks that send, together.
     pub planned: Planned,
-    /// Probes sent in the last second.
+    /// Probes sent in the last second, other monitors' that were sent again included.
     pub sent: u64,
     /// Copies of them that are expected.
     pub copies: u64,
-    /// Probes shed so far: never sent, and not lost.
+    /// Probes shed so far, other monitors' that were not sent again included: never sent, and not lost.
     pub shed: u64,
 }
 

@@ -36,7 +36,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::alarm::Alarms;
-use crate::budget::Budget;
+use crate::budget::{Budget, Spare};
 use crate::control::Event;
 use crate::correction::RoundTrips;
 use crate::fault::{Fault, Planted};
@@ -162,6 +162,8 @@ pub struct Session {
     /// Costs of dropped tunnels, and of packets that belong to none.
     overhead: Overhead,
     budget: Budget,
+    /// What other monitors' probes may take of it.
+    spare: Spare,
     capture: CaptureStatus,
     drops: DropLog,
     transmit_errors: u64,
@@ -228,6 +230,7 @@ impl Session {
             watches: BTreeMap::new(),
             overhead: Overhead::default(),
             budget: Budget::default(),
+            spare: Spare::default(),
             capture: CaptureStatus::default(),
             drops: DropLog::default(),
             transmit_errors: 0,

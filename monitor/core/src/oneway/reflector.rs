@@ -1,7 +1,7 @@
 //! What a peer is served with in configuration C: its probes are sent again, into the tunnel they came by.
 //!
 //! Never without end: a reflected packet says that it is one and is not reflected again, by nobody; its TTL goes on
-//! falling; no more than so many a second are sent; and the reflection ends when its lease does.
+//! falling; no more than so many a second are sent, nor more than the budget allows; and the reflection ends when its lease does.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -183,11 +183,29 @@ impl Reflector {
 
     /// What was to be sent again could not be.
     pub(crate) fn handle_unsent(&mut self, number: u32) {
-        let mut all = self.reflections.values_mut();
-        if let Some(reflection) = all.find(|r| r.number == number) {
-            reflection.reflected = reflection.reflected.saturating_sub(1);
+        if let Some(reflection) = self.take_back(number) {
             reflection.unsent += 1;
         }
+    }
+
+    /// What was to be sent again was too much for the budget.
+    pub(crate) fn handle_shed(&mut self, number: u32) {
+        if let Some(reflection) = self.take_back(number) {
+            reflection.limited += 1;
+        }
+    }
+
+    /// The reflection of which one fewer was sent again than was counted.
+    fn take_back(&mut self, number: u32) -> Option<&mut Reflection> {
+        let mut all = self.reflections.values_mut();
+        let reflection = all.find(|r| r.number == number)?;
+        reflection.reflected = reflection.reflected.saturating_sub(1);
+        Some(reflection)
+    }
+
+    /// Tunnels into which something may be sent again.
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = u32> + '_ {
+        self.reflections.values().map(|r| r.tunnel)
     }
 
     pub(crate) fn uses(&self, tunnel: u32) -> Option<&Name> {

@@ -168,7 +168,7 @@ pub struct Reflecting {
     pub source: Ipv4Addr,
     /// Packets sent again.
     pub reflected: u64,
-    /// Packets that were not, because there were too many.
+    /// Packets that were not, because there were too many: for `rate_max`, or for the reflector's budget.
     pub limited: u64,
     /// Packets that were not, because they could not be sent.
     pub unsent: u64,

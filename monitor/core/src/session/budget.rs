@@ -1,15 +1,19 @@
-//! Keeping to the budget: tasks and one-way measurements that do not fit are refused, probes that do not fit wait or are shed.
+//! Keeping to the budget: tasks and one-way measurements that do not fit are refused, probes that do not fit wait or are shed,
+//! others' are sent again as far as there is room.
 
 use std::collections::BTreeMap;
 
 use super::Session;
-use crate::budget::{BudgetSpec, BudgetStatus, Planned, Turn, WAIT_MAX};
+use crate::budget::{BudgetSpec, BudgetStatus, Own, Planned, Turn, WAIT_MAX};
 use crate::control::{ErrorCode, Refusal};
 use crate::name::Name;
 use crate::oneway::copies_back;
 use crate::oneway::spec::OnewaySpec;
 use crate::spec::TaskSpec;
 use crate::time::{Instant, Rate};
+
+/// One packet a second, as rates are counted.
+const MILLIPPS: u64 = 1_000;
 
 impl Session {
     /// Another budget, if what runs fits into it.
@@ -118,13 +122,78 @@ impl Session {
             }
             Turn::At(at) if at.since(due) <= WAIT_MAX => Claim::PutOff(at),
             Turn::At(_) => {
-                self.budget.shed += 1;
-                if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
-                    tunnel.overhead.probes_shed += 1;
-                }
+                self.shed(tunnel);
                 Claim::Shed
             }
         }
+    }
+
+    /// Counts a probe that is not sent into a tunnel.
+    fn shed(&mut self, tunnel: u32) {
+        self.budget.shed += 1;
+        if let Some(tunnel) = self.tunnels.get_mut(tunnel) {
+            tunnel.overhead.probes_shed += 1;
+        }
+    }
+
+    /// Refuses to send probes again into a tunnel where the tasks here leave no room for any.
+    pub(super) fn check_spare(&self, what: &str, tunnel: u32) -> Result<(), Refusal> {
+        let plans = Plans::of_session(self);
+        let into = self.planned_into(&plans, tunnel);
+        let full = |to: &str, planned: u64, most: Option<Rate>| {
+            let most = most.filter(|most| planned + MILLIPPS > most.as_millipps())?;
+            let planned = Rate::from_millipps(planned);
+            Some(format!(
+                "all tasks together send{to} {planned} already, and the budget allows {most}"
+            ))
+        };
+        let budget = &self.budget.spec;
+        let problem = full("", plans.probes, budget.probes)
+            .or_else(|| full(" into that tunnel", into, budget.probes_per_pe));
+        let Some(problem) = problem else {
+            return Ok(());
+        };
+        let message = format!("cannot {what}: {problem}");
+        let remedy = "stop tasks, use another tunnel, or allow more under [budget]";
+        Err(Refusal::new(ErrorCode::Limit, message, remedy))
+    }
+
+    /// Whether another monitor's probe may be sent again now. It gets what the tasks here leave of the budget, so that nobody
+    /// starves them from afar; it does not wait, as it might be too late where it is awaited. What is shed is counted.
+    pub(super) fn reflection_has_turn(&mut self, now: Instant, tunnel: u32) -> bool {
+        if !self.budget.is_set() {
+            return true;
+        }
+        if self.spare.is_stale(now) {
+            let own = self.own_plans(now);
+            self.spare.handle_own(own);
+        }
+        let has_room = self.spare.has_room(now, &self.budget.spec, tunnel);
+        if has_room && self.budget.turn(now, tunnel, 0) == Turn::Now {
+            self.spare.handle_sent(now, tunnel);
+            self.budget.handle_sent(now, tunnel, 0);
+            return true;
+        }
+        self.shed(tunnel);
+        false
+    }
+
+    fn own_plans(&self, now: Instant) -> Own {
+        let plans = Plans::of_session(self);
+        let tunnels = self.oneway.reflector.tunnels();
+        Own {
+            at: now,
+            all: plans.probes,
+            into: tunnels
+                .map(|tunnel| (tunnel, self.planned_into(&plans, tunnel)))
+                .collect(),
+        }
+    }
+
+    fn planned_into(&self, plans: &Plans<'_>, tunnel: u32) -> u64 {
+        let name = self.tunnels.get(tunnel).map(|tunnel| &tunnel.spec.name);
+        name.and_then(|name| plans.by_tunnel.get(name).copied())
+            .unwrap_or(0)
     }
 }
 

@@ -83,6 +83,7 @@ impl Session {
         let tunnel = self.check_help(&what, &spec.tunnel, spec.group, spec.source, spec.lease)?;
         let name = spec.name.clone();
         if self.oneway.reflector.is_new(&spec, tunnel)? {
+            self.check_spare(&what, tunnel)?;
             self.join_for_peer(now, tunnel, &name, spec.group, spec.source);
             let of = self.tunnels.get(tunnel);
             let source = of.map_or(Ipv4Addr::UNSPECIFIED, |tunnel| tunnel.spec.inner_local);
@@ -90,6 +91,7 @@ impl Session {
             self.oneway
                 .reflector
                 .start(now, spec, (tunnel, source), drops);
+            self.spare.forget_own();
         }
         let host = self.host();
         let reflecting = self.oneway.reflector.renew(now, &name, host);
@@ -169,7 +171,7 @@ impl Session {
     /// A copy of another monitor's probe. `false` if nobody wants to know.
     pub(super) fn handle_foreign_probe(
         &mut self,
-        stamp: Instant,
+        (now, stamp): (Instant, Instant),
         tunnel: u32,
         probe: &ProbeHeader,
         seen: &Seen<'_>,
@@ -183,15 +185,27 @@ impl Session {
             .reflector
             .handle_copy(stamp, tunnel, seen.dst, probe);
         if let Some(number) = again {
-            self.reflect(tunnel, number, probe, seen);
+            self.reflect(now, tunnel, number, probe, seen);
         }
         collected || wanted
     }
 
-    /// Sends a packet again, into the tunnel that it came by.
-    fn reflect(&mut self, id: u32, number: u32, probe: &ProbeHeader, seen: &Seen<'_>) {
-        let sent = self.reflection(id, number, probe, seen);
-        match sent.filter(|_| self.waiting.len() < REFLECTIONS_WAITING_MAX) {
+    /// Sends a packet again, into the tunnel that it came by, if the budget has room.
+    fn reflect(
+        &mut self,
+        now: Instant,
+        id: u32,
+        number: u32,
+        probe: &ProbeHeader,
+        seen: &Seen<'_>,
+    ) {
+        if self.waiting.len() >= REFLECTIONS_WAITING_MAX {
+            return self.oneway.reflector.handle_unsent(number);
+        }
+        if !self.reflection_has_turn(now, id) {
+            return self.oneway.reflector.handle_shed(number);
+        }
+        match self.reflection(id, number, probe, seen) {
             Some(transmit) => self.waiting.push_back(transmit),
             None => self.oneway.reflector.handle_unsent(number),
         }

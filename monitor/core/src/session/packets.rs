@@ -128,7 +128,7 @@ impl Session {
                 self.handle_probe(stamp, id, *probe, seen.dst);
             }
             Ok(Meaning::Probe(probe)) => {
-                let wanted = self.handle_foreign_probe(stamp, id, probe, seen);
+                let wanted = self.handle_foreign_probe((now, stamp), id, probe, seen);
                 if let Some(tunnel) = self.tunnels.get_mut(id) {
                     match wanted {
                         true => tunnel.overhead.probes_received.count(bytes),

@@ -7,13 +7,21 @@ use crate::network::*;
 const LOSSES: [f64; 4] = [0.02, 0.01, 0.01, 0.0];
 
 fn allow(world: &mut World, budget: &str) {
+    allow_at(world, 0, budget);
+}
+
+pub fn allow_at(world: &mut World, host: usize, budget: &str) {
     let lines = budget.replace('"', "\\\"").replace('\n', "\\n");
     let toml = format!("[budget]\\n{lines}\\n");
-    world.ok(0, &format!(r#""op":"config-load","toml":"{toml}""#));
+    world.ok(host, &format!(r#""op":"config-load","toml":"{toml}""#));
 }
 
 fn budget(world: &mut World) -> BudgetStatus {
-    match world.ok(0, r#""op":"status""#) {
+    budget_at(world, 0)
+}
+
+pub fn budget_at(world: &mut World, host: usize) -> BudgetStatus {
+    match world.ok(host, r#""op":"status""#) {
         Answer::Status(status) => status.budget.expect("there is one"),
         other => panic!("{other:?}"),
     }
@@ -29,7 +37,7 @@ fn sent_by_tenths(world: &mut World, tenths: usize) -> Vec<u64> {
     sent
 }
 
-fn most_in_a_second(sent: &[u64]) -> u64 {
+pub fn most_in_a_second(sent: &[u64]) -> u64 {
     let seconds = sent.windows(11).map(|tenths| tenths[10] - tenths[0]);
     seconds.max().expect("longer than a second")
 }

@@ -10,4 +10,5 @@ mod faults;
 mod network;
 mod reflects;
 mod repeats;
+mod spare;
 mod trouble;
