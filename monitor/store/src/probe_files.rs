@@ -4,7 +4,8 @@
 //! counts it. A thread of their own encodes and writes them. A file is named `probes-SESSION-NUMBER.parquet.open` while
 //! rows are added, and loses the last part of its name once it is whole and on disk: so each file without it is valid, and
 //! a monitor that is killed loses what is in the open one. Where a file cannot be written, the same bytes are tried again
-//! every second, and what comes meanwhile waits in the queue.
+//! every second, and what comes meanwhile waits in the queue. What the kernel took and then could not put on disk is gone:
+//! such a file is removed, its rows are counted as dropped, and the next ones begin another.
 //!
 //! [`SCHEMA`] is the contract with whoever reads them.
 

@@ -45,15 +45,27 @@ impl GrowingFile {
         self.length
     }
 
+    /// Has all of it on disk. Not to be tried again: what could not be written out is forgotten by the kernel, and the next
+    /// attempt succeeds without it (fsync(2)).
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
     /// Gives it its name, once it is on disk. May be tried again.
-    pub(super) fn close(&mut self) -> io::Result<()> {
+    pub(super) fn name(&mut self) -> io::Result<()> {
         if !self.named {
-            self.file.sync_all()?;
             std::fs::rename(open_name(&self.path), &self.path)?;
             self.named = true;
         }
         let directory = self.path.parent().unwrap_or(Path::new("."));
         File::open(directory)?.sync_all()
+    }
+
+    /// Makes room, if it can never be made whole. Where that fails, its name still says that it is open.
+    pub(super) fn discard(self) {
+        if !self.named {
+            let _ = std::fs::remove_file(open_name(&self.path));
+        }
     }
 }
 

@@ -188,18 +188,29 @@ impl Scribe {
             Ok(last) => last,
             Err(error) => {
                 Shared::say(&self.shared.failing, Some(error.to_string()));
+                file.discard();
                 return self.drop_rows(rows);
             }
         };
         let closed = self
             .insist(|_| file.append(&last))
-            .and_then(|()| self.insist(|_| file.close()));
+            .and_then(|()| self.sync(&file))
+            .and_then(|()| self.insist(|_| file.name()));
         match closed {
             Some(()) => {
                 self.shared.written.fetch_add(rows, Ordering::Relaxed);
             }
-            None => self.drop_rows(rows),
+            None => {
+                file.discard();
+                self.drop_rows(rows);
+            }
         }
+    }
+
+    /// Has a file on disk, or nothing if some of it is lost.
+    fn sync(&self, file: &GrowingFile) -> Option<()> {
+        let synced = file.sync();
+        synced.map_err(|error| self.say_failing(&error)).ok()
     }
 
     /// Tries until it succeeds; nothing if the end comes first.
@@ -210,14 +221,16 @@ impl Scribe {
                     Shared::say(&self.shared.failing, None);
                     return Some(done);
                 }
-                Err(error) => {
-                    let why = format!("{}: {error}", self.directory.display());
-                    Shared::say(&self.shared.failing, Some(why));
-                }
+                Err(error) => self.say_failing(&error),
             }
             self.given_up = self.queue.is_closed_within(RETRY_AFTER);
         }
         None
+    }
+
+    fn say_failing(&self, error: &io::Error) {
+        let why = format!("{}: {error}", self.directory.display());
+        Shared::say(&self.shared.failing, Some(why));
     }
 
     /// The open file can never be made whole.
@@ -227,8 +240,10 @@ impl Scribe {
     }
 
     fn drop_open(&mut self) {
-        let rows = self.open.take().map_or(0, |open| open.rows);
-        self.drop_rows(rows);
+        if let Some(open) = self.open.take() {
+            open.file.discard();
+            self.drop_rows(open.rows);
+        }
     }
 
     fn drop_rows(&self, rows: u64) {

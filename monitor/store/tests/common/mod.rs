@@ -1,6 +1,7 @@
 //! Records to write, made up.
 #![allow(dead_code)]
 
+pub mod disk;
 pub mod mvpn;
 pub mod place;
 
