@@ -50,20 +50,12 @@ fn a_reflected_probe_is_never_reflected_again() {
 #[test]
 fn more_than_the_highest_rate_is_not_reflected_and_does_not_count() {
     let mut world = tree(2, [0.0; 4]);
-    let session = match world.ok(0, r#""op":"hello""#) {
-        Answer::Hello { session, .. } => session,
-        other => panic!("{other:?}"),
-    };
-    let ask = format!(
-        r#""op":"reflect-start","name":"y","session":{session},"tunnel":"t3","group":"{GROUP}","rate_max":"20pps","lease":"60s""#
-    );
-    world.ok(1, &ask);
+    let wanted = wanted(&mut world, "20pps");
+    reflecting(&mut world, &wanted);
     world.run(S);
-    world.ok(0, &format!(r#""op":"send-start","name":"flood","tunnel":"t1","group":"{GROUP}","probes":{{"rate":"400pps"}}"#));
+    flood(&mut world);
     world.run(10 * S);
-    let Answer::Reflecting(reflecting) = world.ok(1, &ask) else {
-        panic!()
-    };
+    let reflecting = reflecting(&mut world, &wanted);
     assert!(
         (195..=225).contains(&reflecting.reflected),
         "{reflecting:?}"

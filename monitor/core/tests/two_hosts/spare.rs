@@ -14,27 +14,6 @@ fn overhead(world: &mut World) -> Overhead {
     }
 }
 
-/// What a reflection over m2's t3 wants of m2, m1's probes being meant.
-fn wanted(world: &mut World) -> String {
-    let Answer::Hello { session, .. } = world.ok(0, r#""op":"hello""#) else {
-        panic!("no hello")
-    };
-    format!(
-        r#""op":"reflect-start","name":"y","session":{session},"tunnel":"t3","group":"{GROUP}","rate_max":"1kpps","lease":"60s""#
-    )
-}
-
-fn flood(world: &mut World) {
-    world.ok(0, &format!(r#""op":"send-start","name":"flood","tunnel":"t1","group":"{GROUP}","probes":{{"rate":"400pps"}}"#));
-}
-
-fn reflecting(world: &mut World, wanted: &str) -> Reflecting {
-    match world.ok(M2, wanted) {
-        Answer::Reflecting(reflecting) => reflecting,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// Probes that m2 has sent by the end of each tenth of a second, its own and m1's.
 fn sent_by_tenths(world: &mut World, tenths: usize) -> Vec<u64> {
     let mut sent = Vec::new();
@@ -93,7 +72,7 @@ fn own_tasks_come_first() {
     for bound in ["probes = \"60pps\"", "probes_per_pe = \"60pps\""] {
         let mut world = tree(2, [0.0; 4]);
         allow_at(&mut world, M2, bound);
-        let wanted = wanted(&mut world);
+        let wanted = wanted(&mut world, "1kpps");
         reflecting(&mut world, &wanted);
         world.ok(M2, r#""op":"send-start","name":"own","tunnel":"t3","group":"239.8.8.8","probes":{"rate":"50pps"}"#);
         world.run(2 * S);
@@ -129,7 +108,7 @@ fn where_tasks_leave_nothing_it_does_not_begin() {
         let mut world = tree(3, [0.0; 4]);
         allow_at(&mut world, M2, bound);
         world.ok(M2, r#""op":"send-start","name":"own","tunnel":"t3","group":"239.8.8.8","probes":{"rate":"49.5pps"}"#);
-        let wanted = wanted(&mut world);
+        let wanted = wanted(&mut world, "1kpps");
         match world.request(M2, &wanted) {
             Outcome::Error(refusal) => {
                 assert_eq!(refusal.code, ErrorCode::Limit);
@@ -149,7 +128,7 @@ fn where_tasks_leave_nothing_it_does_not_begin() {
 #[test]
 fn without_a_budget_all_is_sent_again() {
     let mut world = tree(4, [0.0; 4]);
-    let wanted = wanted(&mut world);
+    let wanted = wanted(&mut world, "1kpps");
     reflecting(&mut world, &wanted);
     world.run(S);
     flood(&mut world);

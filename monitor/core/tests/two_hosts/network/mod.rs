@@ -39,7 +39,7 @@ pub use monitor::Host;
 pub use path::Path;
 pub use peers::Channel;
 pub use router::Tunnel;
-pub use tree::{holds, missed_of_60, path, start, tree};
+pub use tree::{flood, holds, missed_of_60, path, reflecting, start, tree, wanted};
 
 use crate::agent::RouterAgent;
 

@@ -1,6 +1,6 @@
 //! The tree of one branching that most tests measure.
 
-use vmscope_core::control::{Configuration, OnewayState, PathLoss};
+use vmscope_core::control::{Answer, Configuration, OnewayState, PathLoss, Reflecting};
 use vmscope_core::fault::Planted;
 
 use super::{GROUP, MS, Path, S, World};
@@ -33,6 +33,29 @@ pub fn start(world: &mut World, kind: &str, probes: &str, more: &str) {
             r#""op":"oneway-start","name":"x","up":"t1","down":["t2"],"group":"{GROUP}","leaf":[{{"kind":"{kind}","peer":"m2","tunnel":"t3"}}],"probes":{{"warmup":"1s",{probes}}}{more}"#
         ),
     );
+}
+
+/// What m1's probes being sent again by m2 into t3 takes.
+pub fn wanted(world: &mut World, rate_max: &str) -> String {
+    let Answer::Hello { session, .. } = world.ok(0, r#""op":"hello""#) else {
+        panic!("no hello")
+    };
+    format!(
+        r#""op":"reflect-start","name":"y","session":{session},"tunnel":"t3","group":"{GROUP}","rate_max":"{rate_max}","lease":"60s""#
+    )
+}
+
+/// Asks m2 for it, or asks it to go on.
+pub fn reflecting(world: &mut World, wanted: &str) -> Reflecting {
+    match world.ok(1, wanted) {
+        Answer::Reflecting(reflecting) => reflecting,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// m1 sends 400 probes a second up t1, for ever.
+pub fn flood(world: &mut World) {
+    world.ok(0, &format!(r#""op":"send-start","name":"flood","tunnel":"t1","group":"{GROUP}","probes":{{"rate":"400pps"}}"#));
 }
 
 /// Whether an interval holds the truth.
