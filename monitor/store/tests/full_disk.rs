@@ -175,7 +175,9 @@ fn at_the_end_nothing_is_left_that_cannot_be_read() {
 #[test]
 fn what_the_kernel_could_not_write_is_in_no_whole_file() {
     with_small_disk(DISK_BYTES, |disk| {
-        let Some(thin) = mount_thin(disk) else { return };
+        let Some((thin, _mounted)) = mount_thin(disk) else {
+            return;
+        };
         let files = open(&thin, SMALL);
         begin(&files, &thin);
         let ballast = Ballast::leaving(disk, 0);
