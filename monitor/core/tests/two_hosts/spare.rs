@@ -74,10 +74,12 @@ fn own_tasks_come_first() {
         allow_at(&mut world, M2, bound);
         let wanted = wanted(&mut world, "1kpps");
         reflecting(&mut world, &wanted);
-        world.ok(M2, r#""op":"send-start","name":"own","tunnel":"t3","group":"239.8.8.8","probes":{"rate":"50pps"}"#);
-        world.run(2 * S);
+        world.run(S);
+        // All of the budget is the other's when they begin.
         flood(&mut world);
         world.run(2 * S);
+        world.ok(M2, r#""op":"send-start","name":"own","tunnel":"t3","group":"239.8.8.8","probes":{"rate":"50pps"}"#);
+        world.run(3 * S);
         let (before, shed) = (overhead(&mut world), budget_at(&mut world, M2).shed);
         let again = reflecting(&mut world, &wanted);
         let sent = sent_by_tenths(&mut world, 100);
