@@ -8,6 +8,11 @@ use crate::time::{Instant, NS_PER_S, Rate, Span};
 /// A driver that comes later than this is not given the missed probes to send in a burst.
 const LAG_MAX: Span = Span::from_ms(100);
 
+/// Periodic senders begin on this grid, so that one wake-up sends for all whose turn is the same: where many send, waking up is
+/// what a probe costs most. The time between one sender's own probes stays what it is. A longer step would save little more,
+/// and more probes would queue behind each other.
+const GRID: Span = Span::from_ns(200_000);
+
 /// Where in a period the thing of this number has its turn. Multiples of the golden ratio fill a period evenly, however
 /// many there are.
 pub fn turn(number: u32, period: Span) -> Span {
@@ -29,7 +34,8 @@ pub struct Timetable {
 
 impl Timetable {
     /// A timetable from `start`. Periodic senders are spread in phase: sender `index` of `of`
-    /// begins that part of a gap later, so that N senders never send at once. `rate` must not be zero.
+    /// begins that part of a gap later, on a grid of 200 µs. N senders send at once only where there are more
+    /// of them than steps in a gap, and then as few as can be. `rate` must not be zero.
     pub fn new(
         kind: Schedule,
         rate: Rate,
@@ -50,7 +56,8 @@ impl Timetable {
             Schedule::Periodic => {
                 let phase =
                     u128::from(timetable.gaps(1).as_ns()) * index as u128 / of.max(1) as u128;
-                timetable.origin = start + Span::from_ns(phase as u64);
+                let step = Span::from_ns(phase as u64 / GRID.as_ns() * GRID.as_ns());
+                timetable.origin = start.next_multiple_of(GRID) + step;
                 timetable.next = timetable.origin;
             }
             Schedule::Poisson => timetable.next = start + timetable.exponential_gap(rng),
@@ -128,7 +135,24 @@ mod tests {
         let starts: Vec<_> = (0..4)
             .map(|i| times(Schedule::Periodic, Rate::from_pps(100), i, 4, 1)[0])
             .collect();
-        assert_eq!(starts, [0, 2_500_000, 5_000_000, 7_500_000]);
+        assert_eq!(starts, [0, 2_400_000, 5_000_000, 7_400_000]);
+    }
+
+    #[test]
+    fn senders_of_one_step_send_together_and_no_more_of_them_than_must() {
+        let rate = Rate::from_pps(250);
+        let starts = (0..100).map(|i| times(Schedule::Periodic, rate, i, 100, 1)[0]);
+        let mut together = std::collections::BTreeMap::new();
+        starts.for_each(|start| *together.entry(start).or_insert(0) += 1);
+        // Twenty steps of 200 µs in a gap of 4 ms.
+        assert_eq!(together.len(), 20);
+        assert!(
+            together
+                .iter()
+                .all(|(start, n)| start % GRID.as_ns() == 0 && *n == 5)
+        );
+        let own = times(Schedule::Periodic, rate, 37, 100, 50);
+        assert!(own.windows(2).all(|pair| pair[1] - pair[0] == 4_000_000));
     }
 
     #[test]
