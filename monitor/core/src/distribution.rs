@@ -1,6 +1,6 @@
 //! Summaries of times: exact over an interval, by histogram over a whole task.
 
-use crate::histogram::{Digits, Histogram};
+use crate::histogram::Histogram;
 use crate::report::Distribution;
 
 /// The exact distribution of some samples; `None` without any. Sorts them.
@@ -26,8 +26,7 @@ fn nearest_rank(sorted: &[i64], per_mille: usize) -> i64 {
     sorted[rank - 1]
 }
 
-/// Samples of any number in bounded room: quantiles to 1 part in 1000 (or 100, for tasks of
-/// many pairs), minimum, mean and maximum exact.
+/// Samples of any number in bounded room: minimum, mean and maximum exact, quantiles as fine as fits, to 1 part in 1000 at best.
 #[derive(Debug, Clone)]
 pub struct Running {
     histogram: Histogram,
@@ -36,18 +35,18 @@ pub struct Running {
     max_ns: i64,
 }
 
-/// Above so many pairs, two digits must do: a hundred PEs have 9900 pairs, each two histograms.
-const PAIRS_WITH_THREE_DIGITS: usize = 1_000;
+/// Room for a task's histograms, two a pair, bytes; each has room for some buckets in any case. For 100 PEs, 9,900 pairs, that
+/// are 128 buckets: enough for 1 part in 100 where times are within a factor of two, for 1 in 8 where they are within one of 300;
+/// for 200 PEs 64, half as fine.
+const TASK_BYTES: usize = 32 << 20;
 
 impl Running {
     /// Nothing yet, for a task of so many pairs.
     pub fn new(pairs: usize) -> Running {
-        let digits = match pairs <= PAIRS_WITH_THREE_DIGITS {
-            true => Digits::Three,
-            false => Digits::Two,
-        };
+        let room = TASK_BYTES / (2 * Histogram::BUCKET_BYTES * pairs.max(1));
+        let room = room.clamp(Histogram::ROOM_MIN, Histogram::ROOM_MAX);
         Running {
-            histogram: Histogram::new(digits),
+            histogram: Histogram::new(1 << room.ilog2()),
             sum_ns: 0,
             min_ns: i64::MAX,
             max_ns: i64::MIN,
