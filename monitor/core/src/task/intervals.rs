@@ -27,10 +27,10 @@ pub(crate) trait Surroundings {
     fn inferred(&self, sender: u32, receiver: u32, when: Instant) -> Option<Inferred<'_>>;
 }
 
-/// Rows that are made at once, and delays that are sorted for them: more would keep packets waiting, and the capture's ring
-/// holds few milliseconds of them where many come. The next follow a little later.
-const ROWS_AT_ONCE: usize = 128;
-const DELAYS_AT_ONCE: u64 = 2_048;
+/// Rows that are made at once, and delays that are sorted for them, at least: more would keep packets waiting, those that are to
+/// be sent as well as those in the capture's ring. The next follow a little later.
+const ROWS_AT_ONCE: u64 = 8;
+const DELAYS_AT_ONCE: u64 = 256;
 const ROWS_APART: Span = Span::from_ms(1);
 
 /// An interval of which some rows are out.
@@ -217,7 +217,10 @@ impl Task {
             None => self.state == TaskState::Running && now >= self.closes_at(self.next_interval),
         };
         if is_due {
-            self.close_rows(around, out);
+            // Who comes late for a step does those that were due meanwhile, too.
+            let since = self.closing.as_ref().map_or(now, |c| c.goes_on_at);
+            let steps = 1 + now.since(since).as_ns() / ROWS_APART.as_ns();
+            self.close_rows(steps, around, out);
             if let Some(closing) = &mut self.closing {
                 closing.goes_on_at = now + ROWS_APART;
             }
@@ -249,16 +252,17 @@ impl Task {
         }
     }
 
-    /// The next rows of the interval that is being closed, or of the next.
-    fn close_rows(&mut self, around: &impl Surroundings, out: &mut Vec<Output>) {
+    /// The next rows of the interval that is being closed, or of the next: those of so many steps.
+    fn close_rows(&mut self, steps: u64, around: &impl Surroundings, out: &mut Vec<Output>) {
         let closing = match self.closing.take() {
             Some(closing) => closing,
             None => self.begin_closing(around),
         };
         let interval = self.next_interval;
+        let (rows_at_once, delays_at_once) = self.piece(steps);
         let mut rows = Vec::new();
         let (mut is_over, mut delays) = (false, 0);
-        while rows.len() < ROWS_AT_ONCE && delays < DELAYS_AT_ONCE && !is_over {
+        while (rows.len() as u64) < rows_at_once && delays < delays_at_once && !is_over {
             let Some((pair, summary)) = self.ledger.sum_up() else {
                 is_over = true;
                 continue;
@@ -290,6 +294,22 @@ impl Task {
         }
     }
 
+    /// Rows and delays of which so many steps of closing are made: as few as let it be over in half of the next interval.
+    fn piece(&self, steps: u64) -> (u64, u64) {
+        let probes = &self.spec.probes;
+        let of = (probes.interval.as_ns() / 2 / ROWS_APART.as_ns()).max(1);
+        let pairs = self.ledger.pairs() as u64;
+        let gap = probes.rate.gap().unwrap_or(probes.interval).as_ns().max(1);
+        let delays = pairs * (probes.interval.as_ns() / gap + 1);
+        (
+            pairs.div_ceil(of).max(ROWS_AT_ONCE).saturating_mul(steps),
+            delays
+                .div_ceil(of)
+                .max(DELAYS_AT_ONCE)
+                .saturating_mul(steps),
+        )
+    }
+
     fn keep(&mut self, rows: &[IntervalRow], tasks: usize) {
         self.rows.extend(rows.iter().cloned());
         let share = ROWS_KEPT.min(ROWS_KEPT_IN_ALL / tasks.max(1));
@@ -305,7 +325,7 @@ impl Task {
             if is_last && self.fault.is(Fault::LastIntervalDropped) {
                 break;
             }
-            self.close_rows(around, out);
+            self.close_rows(1, around, out);
         }
         self.state = TaskState::Finished;
         out.push(Output::Finished);
