@@ -62,6 +62,9 @@ pub struct Config {
     pub probe_port: u16,
     /// How probes are sent.
     pub sending: Sending,
+    /// Whether the host's processors are kept from sleeping deeply while the monitor runs: probes leave more punctually, and the
+    /// host needs more power. Taken from here at the monitor's start only.
+    pub keep_awake: bool,
     /// The monitors that share this configuration, each of which takes its part: see [`Config::part_of`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardSpec>,
@@ -111,6 +114,7 @@ impl Default for Config {
             parquet: None,
             probe_port: PROBE_PORT,
             sending: Sending::default(),
+            keep_awake: false,
             shard: None,
             budget: BudgetSpec::default(),
             tunnels: Vec::new(),

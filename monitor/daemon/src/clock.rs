@@ -74,12 +74,6 @@ pub fn now() -> Instant {
     Instant::from_ns(read(ClockId::CLOCK_MONOTONIC).unsigned_abs())
 }
 
-/// Asks the kernel to end this thread's sleeps on time, rather than up to 50 µs late.
-pub fn wake_precisely() {
-    // SAFETY: only sets a number of the calling thread. If it fails, pacing is a little coarser.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) };
-}
-
 /// Both clocks, read as close together as can be: the wall clock between two looks at the monotonic one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {

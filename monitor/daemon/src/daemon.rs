@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::mailbox::mailbox;
 use crate::remote::{Listener, Peers};
 use crate::transmit::Transmitter;
+use crate::wakefulness::{self, Wakefulness};
 
 /// Readings of both clocks at the start, to know their difference well.
 const FIRST_READINGS: usize = 64;
@@ -186,6 +187,7 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     let notifier = Notifier::open(&config.alarms.sinks)
         .map_err(|error| bad_config(&recipe.path, error.to_string()))?;
     say_what_is_unseen(recipe.options.shard.as_ref());
+    let _awake = config.keep_awake.then(keep_awake).flatten();
     let begun = open_journal(recipe, &recipe.start(&interface, &stamps))
         .map_err(StartError::from)
         // Last of all: from here on, tasks send and warm up.
@@ -208,6 +210,19 @@ fn serve(recipe: &Recipe, socket: &Path) -> Result<(), StartError> {
     });
     socket.close();
     outcome
+}
+
+/// Without it everything works, and probes leave less punctually.
+fn keep_awake() -> Option<Wakefulness> {
+    let kept = Wakefulness::keep();
+    kept.inspect_err(|error| {
+        tracing::warn!(
+            "cannot keep the processors awake, so probes may leave some tens of microseconds late: {}: {error}; \
+             be root, or leave `keep_awake` out",
+            wakefulness::LATENCY
+        );
+    })
+    .ok()
 }
 
 /// Pairs that no monitor measures are no secret.

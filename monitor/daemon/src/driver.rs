@@ -26,12 +26,14 @@ use crate::mailbox::{AgentReply, FlowExport, Inbox, Message, PeerReply};
 use crate::remote::Peers;
 use crate::rhythm::Rhythm;
 use crate::transmit::{self, Transmitter};
+use crate::wakefulness::{self, Lead};
 
-/// Packets read before anything else gets its turn: what is to be sent meanwhile is late by the time that takes. Fewer if
-/// something is to be sent so soon.
-const PACKETS_AT_ONCE: usize = 32;
-const PACKETS_BEFORE_SENDING: usize = 8;
-const SOON: Span = Span::from_ns(30_000);
+/// Packets read before anything else gets its turn: what is to be sent meanwhile is late by the time that takes. As many as
+/// can be read before that, each in so long, but not so few that turns are all there is.
+const PACKETS_AT_ONCE: std::ops::RangeInclusive<u64> = 8..=32;
+const PACKET_TIME: Span = Span::from_ns(1_000);
+/// A turn takes a fraction of this, and the core waits for packets longer.
+const AWAY: Span = Span::from_ms(100);
 /// Nearer deadlines are not slept for: going to sleep and waking up takes as long.
 const NO_SLEEP: Span = Span::from_ns(3_000);
 /// Notices that still wait at the end have so long to be delivered.
@@ -68,8 +70,10 @@ pub fn run(parts: Parts) -> Result<(), StartError> {
     let now = clock::now();
     let mut driver = Driver {
         parts,
+        turned_at: now,
         ring_empty_at: now,
         rhythm: Rhythm::new(RING_FRAMES),
+        lead: Lead::default(),
         outgoing: Vec::with_capacity(transmit::PACKETS_AT_ONCE),
         counters_due: now,
         captured: CaptureCounters::default(),
@@ -87,9 +91,12 @@ pub fn run(parts: Parts) -> Result<(), StartError> {
 
 struct Driver {
     parts: Parts,
+    /// When the latest turn began.
+    turned_at: Instant,
     /// When the capture was last found to hold nothing: what it holds now came later.
     ring_empty_at: Instant,
     rhythm: Rhythm,
+    lead: Lead,
     /// Packets on their way from the core to the transmitter; empty in between.
     outgoing: Vec<Transmit>,
     counters_due: Instant,
@@ -105,15 +112,16 @@ struct Driver {
 
 impl Driver {
     fn run(&mut self) -> Result<(), StartError> {
-        clock::wake_precisely();
+        wakefulness::wake_precisely();
         while !self.ended && !self.parts.session.is_finished() {
+            self.catch_up()?;
             self.take_messages();
             self.follow_filter()?;
+            self.send_what_is_due();
             let reading = self.is_time_to_read();
             if reading {
                 self.take_packets()?;
             }
-            self.send_what_is_due();
             self.ask_peers();
             self.ask_agents();
             self.hand_out_results();
@@ -122,6 +130,18 @@ impl Driver {
             if !(reading && self.is_time_to_read()) {
                 self.wait()?;
             }
+        }
+        Ok(())
+    }
+
+    /// Who was away (stopped, or on a host that others share) first reads what came meanwhile: else probes would be lost by
+    /// time whose copies lie in the ring.
+    fn catch_up(&mut self) -> Result<(), StartError> {
+        let now = clock::now();
+        let away = now.since(std::mem::replace(&mut self.turned_at, now));
+        let mut room = RING_FRAMES;
+        while away > AWAY && room > 0 && self.take_packets()? {
+            room = room.saturating_sub(*PACKETS_AT_ONCE.start());
         }
         Ok(())
     }
@@ -139,10 +159,12 @@ impl Driver {
             source: source.into(),
         };
         let before = clock::now();
-        let left = match self.next_deadline().since(before) {
+        let deadline = self.next_deadline();
+        let left = match deadline.since(before + self.lead.span()) {
             left if left <= NO_SLEEP => Span::ZERO,
             left => left,
         };
+        let (slept, end) = (!left.is_zero(), before + left);
         let left = TimeSpec::from_duration(std::time::Duration::from_nanos(left.as_ns()));
         let bell = self.parts.inbox.as_fd();
         // Where nobody tells of next hops, the bell is listened to twice.
@@ -157,10 +179,11 @@ impl Driver {
             Some(_) => &mut sources[..3],
             None => &mut sources[..],
         };
-        match nix::poll::ppoll(watched, Some(left), None) {
-            Ok(_) | Err(Errno::EINTR) => {}
+        let came = match nix::poll::ppoll(watched, Some(left), None) {
+            Ok(came) => came > 0,
+            Err(Errno::EINTR) => true,
             Err(error) => return Err(failed(error)),
-        }
+        };
         let has_news = |source: &PollFd<'_>| source.any().unwrap_or(false);
         let [rang, stepped, hops_changed, captured] = sources.each_ref().map(has_news);
         if captured {
@@ -181,7 +204,22 @@ impl Driver {
                 .map_err(StartError::socket("watch the wall clock"))?;
             self.compare_clocks();
         }
+        if !came {
+            self.await_deadline(deadline, slept.then_some(end));
+        }
         Ok(())
+    }
+
+    /// Stays awake for what is left, which is no more than the lead. `slept_until` is when sleep was to end, if there was any.
+    fn await_deadline(&mut self, deadline: Instant, slept_until: Option<Instant>) {
+        let mut now = clock::now();
+        if let Some(due) = slept_until {
+            self.lead.handle_woken(due, now);
+        }
+        while now < deadline {
+            std::hint::spin_loop();
+            now = clock::now();
+        }
     }
 
     /// When there is something to do even if nothing comes in.
@@ -198,7 +236,8 @@ impl Driver {
         }
     }
 
-    fn take_packets(&mut self) -> Result<(), StartError> {
+    /// Reads some packets; whether there may be more.
+    fn take_packets(&mut self) -> Result<bool, StartError> {
         let Parts {
             session,
             capture,
@@ -208,9 +247,13 @@ impl Driver {
         } = &mut self.parts;
         let (since, began) = (self.ring_empty_at, clock::now());
         let mut now = began;
+        let (least, most) = PACKETS_AT_ONCE.into_inner();
         let most = match session.next_deadline() {
-            Some(at) if at > began && at.since(began) < SOON => PACKETS_BEFORE_SENDING,
-            Some(_) | None => PACKETS_AT_ONCE,
+            Some(at) if at > began => {
+                let fit = at.since(began).as_ns() / PACKET_TIME.as_ns();
+                fit.clamp(least, most) as usize
+            }
+            Some(_) | None => most as usize,
         };
         let taken = capture.read(most, |packet| {
             let at = place(stamps, journal, packet.stamp_ns, since, &mut now);
@@ -222,7 +265,7 @@ impl Driver {
             self.rhythm.handle_empty(now);
             self.look_for_drops();
         }
-        Ok(())
+        Ok(taken == most)
     }
 
     fn send_what_is_due(&mut self) {

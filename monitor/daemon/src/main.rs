@@ -27,6 +27,7 @@ mod render;
 mod rhythm;
 mod serve;
 mod transmit;
+mod wakefulness;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,8 @@ mod support;
 
 use std::os::unix::process::CommandExt;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::daemon::{Daemon, vmscope};
@@ -21,6 +23,10 @@ probes = { rate = "200pps", interval = "250ms", warmup = "0s", loss_timeout = "2
 
 fn straight(_: u8, _: u8, _: u32) -> Way {
     Way::Straight
+}
+
+fn process(daemon: &Daemon) -> Pid {
+    Pid::from_raw(daemon.process().cast_signed())
 }
 
 fn is_interval(number: u64) -> impl Fn(&Value) -> bool {
@@ -117,11 +123,7 @@ fn it_is_not_started_twice_and_ends_when_told() {
     assert_eq!(second.status.code(), Some(3), "{said}");
     assert!(said.contains("another vmscope serves"), "{said}");
 
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(daemon.process().cast_signed()),
-        nix::sys::signal::Signal::SIGTERM,
-    )
-    .unwrap();
+    kill(process(&daemon), Signal::SIGTERM).unwrap();
     assert_eq!(daemon.wait(), Some(0));
     let database = Connection::open(directory.path().join("results.sqlite")).unwrap();
     let unfinished: i64 = database
@@ -130,6 +132,54 @@ fn it_is_not_started_twice_and_ends_when_told() {
         })
         .unwrap();
     assert_eq!(unfinished, 0);
+}
+
+/// More copies lie in the capture then than are read at once, and the time of all of them is over.
+#[test]
+fn stopped_for_longer_than_it_waits_for_probes_it_loses_none() {
+    const STOPS: usize = 5;
+    let directory = tempfile::tempdir().unwrap();
+    let _reflector = Reflector::start(tap::enter_new_network(), straight, 0);
+    let task = TASK.replace("200pps", "2000pps");
+    let daemon = Daemon::start(directory.path(), &config(directory.path(), 2, &task));
+    let mut client = daemon.client();
+    client.ask(json!({"op": "subscribe", "events": ["interval", "task"]}));
+    for _ in 0..STOPS {
+        client.wait_for(|event| event["event"] == "interval");
+        kill(process(&daemon), Signal::SIGSTOP).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        kill(process(&daemon), Signal::SIGCONT).unwrap();
+    }
+    let stopped = client.ask(json!({"op": "task-stop", "name": "x"}));
+    assert_eq!(stopped["state"], "draining", "{stopped}");
+    client.wait_for(|event| event["event"] == "task" && event["state"] == "finished");
+    let counts = &client.ask(json!({"op": "task-stats", "name": "x"}))["pairs"][0]["counts"];
+    assert!(counts["sent"].as_u64().unwrap() > 2_000, "{counts}");
+    assert_eq!(counts["lost"], 0, "{counts}");
+}
+
+#[test]
+fn processors_are_kept_awake_if_it_is_told_to() {
+    const LATENCY: &str = "/dev/cpu_dma_latency";
+    if !std::path::Path::new(LATENCY).exists() {
+        eprintln!("skipped: this kernel has no {LATENCY}");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let _reflector = Reflector::start(tap::enter_new_network(), straight, 0);
+    for (keep_awake, held) in [(false, false), (true, true)] {
+        let text = format!(
+            "keep_awake = {keep_awake}\n{}",
+            config(directory.path(), 2, "")
+        );
+        let mut daemon = Daemon::start(directory.path(), &text);
+        let files = std::fs::read_dir(format!("/proc/{}/fd", daemon.process())).unwrap();
+        let mut links = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        let is_held = links.any(|link| link == std::path::Path::new(LATENCY));
+        assert_eq!(is_held, held);
+        daemon.client().ask(json!({"op": "shutdown"}));
+        assert_eq!(daemon.wait(), Some(0));
+    }
 }
 
 #[test]
