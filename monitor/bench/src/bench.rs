@@ -44,15 +44,9 @@ impl Bench {
     }
 
     /// A reflector of so many tunnels.
-    pub fn reflector(
-        &self,
-        tunnels: u32,
-        copies: u32,
-        remembers: bool,
-    ) -> Result<Reflector, Problem> {
+    pub fn reflector(&self, tunnels: u32, remembers: bool) -> Result<Reflector, Problem> {
         let options = reflector::Options {
             tunnels,
-            copies,
             remembers,
             processors: self.processors.0,
         };

@@ -56,7 +56,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Outcome>, Problem> {
 }
 
 fn measure_with(bench: &Bench, tunnels: u32) -> Result<Outcome, Problem> {
-    let reflector = bench.reflector(tunnels, 1, false)?;
+    let reflector = bench.reflector(tunnels, false)?;
     let mut daemon = bench.daemon(tunnels, Log::Intervals)?;
     let probing = Probing {
         name: "many".to_owned(),

@@ -97,7 +97,7 @@ impl Outcome {
 
 /// Has `pes` PEs measure each other for so long.
 pub fn measure(bench: &Bench, pes: u32, time: Duration) -> Result<Outcome, Problem> {
-    let reflector = bench.reflector(pes, 1, false)?;
+    let reflector = bench.reflector(pes, false)?;
     let mut daemon = bench.daemon(pes, Log::Intervals)?;
     let probing = Probing {
         name: "matrix".to_owned(),

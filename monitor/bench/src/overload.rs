@@ -17,16 +17,28 @@ use crate::place::{self, Problem};
 const RECOVERY: Duration = Duration::from_secs(1);
 /// How often its memory is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// Nearly ten thousand pairs have a row each: more often would be an overload of the database besides.
+const INTERVAL: Duration = Duration::from_secs(5);
 /// How long is looked at after that.
 const AFTER: Duration = Duration::from_secs(2);
 /// Probes a second then.
 const AFTER_PROBES_PER_S: f64 = 100.0;
+/// An overload is more than this many times what is taken.
+const TIMES: f64 = 2.0;
+/// How long it is tried whether it is one.
+const TRIAL: Duration = Duration::from_secs(2);
+/// Others that the monitor shares each of its processors with, at most.
+const HOGS_MAX: u32 = 128;
+/// Of the copies that came without loss, what is offered: the reflector must not be the one that drops.
+const OFFERED: f64 = 0.9;
 
 /// What came out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// How long it lasted.
     pub time: Duration,
+    /// Busy threads that each of the monitor's processors had besides.
+    pub hogs: u32,
     /// Copies that reached the monitor's link, a second.
     pub offered_per_s: f64,
     /// Of these, copies that the monitor counted, a second.
@@ -38,10 +50,12 @@ pub struct Outcome {
     pub missed: u64,
     /// Packets, own ones too, that it says its capture dropped.
     pub monitor_drops: u64,
+    /// Results that it says the database had no time for.
+    pub record_drops: u64,
     /// Intervals of pairs with losses, and of these, intervals that say that the capture dropped packets.
     pub lossy_rows: (u64, u64),
-    /// Resident memory, bytes: the most in the second sixth of the time, and in the last.
-    pub resident_bytes: (u64, u64),
+    /// Resident memory, bytes: the most in each sixth of the time.
+    pub resident_bytes: [u64; 6],
     /// Copies expected and lost from a second after the end on.
     pub after: (u64, u64),
 }
@@ -52,30 +66,35 @@ impl Outcome {
         self.missed.saturating_sub(self.monitor_drops)
     }
 
+    fn is_overload(&self) -> bool {
+        self.offered_per_s > TIMES * self.taken_per_s
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         json!({
-            "seconds": self.time.as_secs_f64(), "offered_per_s": self.offered_per_s, "taken_per_s": self.taken_per_s,
-            "reflector_dropped": self.reflector.0, "reflector_refused": self.reflector.1, "missed": self.missed, "monitor_drops": self.monitor_drops, "unattributed": self.unattributed(),
+            "seconds": self.time.as_secs_f64(), "hogs": self.hogs, "offered_per_s": self.offered_per_s, "taken_per_s": self.taken_per_s,
+            "reflector_dropped": self.reflector.0, "reflector_refused": self.reflector.1, "missed": self.missed, "monitor_drops": self.monitor_drops,
+            "record_drops": self.record_drops, "unattributed": self.unattributed(),
             "lossy_intervals": self.lossy_rows.0, "lossy_intervals_that_say_so": self.lossy_rows.1,
-            "resident_bytes_early": self.resident_bytes.0, "resident_bytes_end": self.resident_bytes.1,
+            "resident_bytes": self.resident_bytes,
             "after_expected": self.after.0, "after_lost": self.after.1,
         })
     }
 }
 
-/// Threads that do nothing, busily: whoever shares their processors gets half of them.
+/// Threads that do nothing, busily: whoever shares their processors gets a part of them.
 struct Hogs {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Hogs {
-    /// One for each of the processors.
-    fn on(processors: CpuSet) -> Hogs {
+    /// So many for each of the processors.
+    fn on(processors: CpuSet, each: u32) -> Hogs {
         let stop = Arc::new(AtomicBool::new(false));
-        let each = (0..CpuSet::count()).filter(|cpu| processors.is_set(*cpu).unwrap_or(false));
-        let threads = each.map(|_| {
+        let count = (0..CpuSet::count()).filter(|cpu| processors.is_set(*cpu).unwrap_or(false));
+        let threads = (0..count.count() as u32 * each).map(|_| {
             let told = Arc::clone(&stop);
             std::thread::spawn(move || {
                 place::keep_to(&processors);
@@ -100,33 +119,43 @@ impl Drop for Hogs {
     }
 }
 
-/// Looks at the monitor's memory for so long: the most in the second sixth of it, and in the last.
-fn watch_memory(daemon: &Daemon, time: Duration) -> (u64, u64) {
+/// Looks at the monitor's memory for so long: the most in each sixth of it.
+fn watch_memory(daemon: &Daemon, time: Duration) -> [u64; 6] {
     let begun = Instant::now();
-    let (mut early, mut late) = (0, 0);
+    let mut most = [0; 6];
     while begun.elapsed() < time {
-        let sixth = (6.0 * begun.elapsed().as_secs_f64() / time.as_secs_f64()) as u32;
-        let now = daemon.resident_bytes();
-        match sixth {
-            1 => early = now.max(early),
-            5.. => late = now.max(late),
-            0 | 2..5 => {}
-        }
+        let sixth = (6.0 * begun.elapsed().as_secs_f64() / time.as_secs_f64()) as usize;
+        let most = &mut most[sixth.min(5)];
+        *most = daemon.resident_bytes().max(*most);
         std::thread::sleep(WATCH_EVERY.min(time.saturating_sub(begun.elapsed())));
     }
-    (early, late)
+    most
 }
 
-/// Offers the monitor twice as many copies as it took without loss, `taken_per_s`.
+/// Offers the monitor nearly as many copies as came without loss, `taken_per_s`, and takes so much of its processors away that
+/// they are more than twice what it can take: the reflector is hardly faster than a monitor that has a processor to itself.
 pub fn measure(
     bench: &Bench,
     shape: Shape,
     taken_per_s: f64,
     time: Duration,
 ) -> Result<Outcome, Problem> {
-    // The reflector is to send each copy twice: the second is a duplicate, and as much work. It may be no faster than the
-    // monitor, so this gets half of its processors besides.
-    let reflector = bench.reflector(shape.tunnels, 2, false)?;
+    let offered_per_s = OFFERED * taken_per_s;
+    let mut hogs = 4;
+    while hogs < HOGS_MAX && !run(bench, shape, offered_per_s, hogs, TRIAL)?.is_overload() {
+        hogs *= 2;
+    }
+    run(bench, shape, offered_per_s, hogs, time)
+}
+
+fn run(
+    bench: &Bench,
+    shape: Shape,
+    offered_per_s: f64,
+    hogs: u32,
+    time: Duration,
+) -> Result<Outcome, Problem> {
+    let reflector = bench.reflector(shape.tunnels, false)?;
     let mut daemon = bench.daemon(shape.tunnels, Log::Intervals)?;
     let probing = |name: &str, probes_per_s, time| Probing {
         name: name.to_owned(),
@@ -136,13 +165,14 @@ pub fn measure(
         payload_bytes: bench.payload_bytes,
         warmup: RECOVERY,
         time,
-        interval: Duration::from_secs(1),
+        interval: INTERVAL,
     };
-    let heavy = probing("heavy", taken_per_s / f64::from(shape.per_group - 1), time);
-    let hogs = Hogs::on(bench.processors.1);
+    let probes_per_s = offered_per_s / f64::from(shape.per_group - 1);
+    let heavy = probing("heavy", probes_per_s, time);
     heavy.start(&mut daemon)?;
+    let busy = Hogs::on(bench.processors.1, hogs);
     let resident_bytes = watch_memory(&daemon, RECOVERY + time);
-    drop(hogs);
+    drop(busy);
     // The end of its tasks is waited for while the next begins: that is the second in which it must recover.
     let light = probing("light", AFTER_PROBES_PER_S, AFTER);
     light.start(&mut daemon)?;
@@ -153,19 +183,20 @@ pub fn measure(
     let received = daemon.ask(&json!({"op": "overhead"}))?["probes_received"]["packets"]
         .as_u64()
         .unwrap_or(0);
-    let monitor_drops = daemon.ask(&json!({"op": "status"}))?["capture_drops"]
-        .as_u64()
-        .unwrap_or(0);
+    let status = daemon.ask(&json!({"op": "status"}))?;
+    let number = |field: &str| status[field].as_u64().unwrap_or(0);
     let deeds = reflector.stop();
     let offered = deeds.sent.sent - deeds.pings.min(deeds.sent.sent);
     let seconds = (RECOVERY + time).as_secs_f64();
     let outcome = Outcome {
         time,
+        hogs,
         offered_per_s: offered as f64 / seconds,
         taken_per_s: received as f64 / seconds,
         reflector: (deeds.ring.dropped, deeds.sent.refused),
         missed: offered.saturating_sub(received),
-        monitor_drops,
+        monitor_drops: number("capture_drops"),
+        record_drops: number("record_drops"),
         lossy_rows,
         resident_bytes,
         after: (after.expected, after.lost),

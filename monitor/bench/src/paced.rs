@@ -109,7 +109,7 @@ fn probing(bench: &Bench, shape: Shape, time: Duration) -> Probing {
 }
 
 fn delays(bench: &Bench, shape: Shape) -> Result<Option<Errors>, Problem> {
-    let reflector = bench.reflector(shape.tunnels, 1, true)?;
+    let reflector = bench.reflector(shape.tunnels, true)?;
     let mut daemon = bench.daemon(shape.tunnels, Log::Probes)?;
     let probing = probing(bench, shape, Duration::from_secs(4));
     probing.start(&mut daemon)?;
@@ -154,7 +154,7 @@ fn claims(daemon: &Daemon) -> Result<HashMap<(u32, u32, u32), i64>, Problem> {
 }
 
 fn pacing(bench: &Bench, shape: Shape, delay: Option<Errors>) -> Result<Outcome, Problem> {
-    let reflector = bench.reflector(shape.tunnels, 1, true)?;
+    let reflector = bench.reflector(shape.tunnels, true)?;
     let mut daemon = bench.daemon(shape.tunnels, Log::Intervals)?;
     let time = Duration::from_secs(8);
     let probing = probing(bench, shape, time);
@@ -180,7 +180,7 @@ fn pacing(bench: &Bench, shape: Shape, delay: Option<Errors>) -> Result<Outcome,
 }
 
 fn measure_reference(bench: &Bench, shape: Shape) -> Result<(f64, Option<Errors>), Problem> {
-    let reflector = bench.reflector(shape.tunnels, 1, true)?;
+    let reflector = bench.reflector(shape.tunnels, true)?;
     let options = reference::Options {
         tunnels: shape.tunnels,
         per_group: shape.per_group,

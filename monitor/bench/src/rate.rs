@@ -108,7 +108,7 @@ pub fn measure(bench: &Bench, shape: Shape) -> Result<Outcome, Problem> {
         "{}: the reference sends {:.0} probes/s, receives {:.0} copies/s, {} lost",
         shape.name, reference.sent_per_s, reference.received_per_s, reference.lost
     ));
-    let reflector = bench.reflector(shape.tunnels, 1, false)?;
+    let reflector = bench.reflector(shape.tunnels, false)?;
     let daemon = bench.daemon(shape.tunnels, Log::Intervals)?;
     let mut trials = Trials {
         bench,
@@ -136,7 +136,7 @@ fn say_reflector(bench: &Bench, deeds: &Deeds) {
 }
 
 fn run_reference(bench: &Bench, shape: Shape) -> Result<Reached, Problem> {
-    let reflector = bench.reflector(shape.tunnels, 1, false)?;
+    let reflector = bench.reflector(shape.tunnels, false)?;
     let options = reference::Options {
         tunnels: shape.tunnels,
         per_group: shape.per_group,

@@ -21,8 +21,6 @@ const BLOCKS_BETWEEN_COUNTS: u32 = 64;
 pub struct Options {
     /// Tunnels, numbered from 1.
     pub tunnels: u32,
-    /// Every copy is sent this many times; other than 1 only to overload somebody.
-    pub copies: u32,
     /// Whether the kernel's stamps of what comes and goes are remembered.
     pub remembers: bool,
     /// The processors it has to itself.
@@ -120,7 +118,6 @@ impl Reflector {
 struct Pes {
     sender: Sender,
     tunnels: u32,
-    copies: u32,
     remembers: bool,
     /// In front of a packet to the monitor, by tunnel; for inner packets of `inner_bytes`.
     headers: Vec<[u8; TUNNEL_BYTES]>,
@@ -136,7 +133,6 @@ impl Pes {
         Pes {
             sender,
             tunnels: options.tunnels,
-            copies: options.copies,
             remembers: options.remembers,
             headers: Vec::new(),
             inner_bytes: 0,
@@ -215,12 +211,10 @@ impl Pes {
             self.latest = (group, joined);
         }
         for &tunnel in self.latest.1.iter().filter(|&&tunnel| tunnel != from) {
-            for _ in 0..self.copies {
-                // SAFETY: headers change in `fit_headers` only, which flushes first; the packet lies in the ring's block,
-                // which is given back behind a flush.
-                unsafe { self.sender.put(&self.headers[tunnel as usize], inner) };
-                self.deeds.copies += 1;
-            }
+            // SAFETY: headers change in `fit_headers` only, which flushes first; the packet lies in the ring's block,
+            // which is given back behind a flush.
+            unsafe { self.sender.put(&self.headers[tunnel as usize], inner) };
+            self.deeds.copies += 1;
         }
     }
 

@@ -132,23 +132,25 @@ impl Report {
         let Some(overload) = &self.overload else {
             return;
         };
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let mib = |bytes: u64| (bytes >> 20).to_string();
         let _ = writeln!(
             text,
-            "overload: {:.0} s of {:.0} copies/s, {:.0} taken; {} probes were more than the reflector took\n  missed {}, dropped by the capture {}, attributed to nobody {}\n  \
+            "overload: {:.0} s of {:.0} copies/s, {:.2} times the {:.0} taken; {} others on each of its processors; {} probes were more than the reflector took\n  missed {}, dropped by the capture {}, attributed to nobody {}\n  \
              {} intervals with losses, {} of which say that the monitor dropped packets\n  \
-             memory {:.1} MiB early on, {:.1} MiB in the end\n  from a second after it: {} expected, {} lost",
+             {} results not written; MiB of memory at most, by sixths of the time: {}\n  from a second after it: {} expected, {} lost",
             overload.time.as_secs_f64(),
             overload.offered_per_s,
+            overload.offered_per_s / overload.taken_per_s,
             overload.taken_per_s,
+            overload.hogs,
             overload.reflector.0,
             overload.missed,
             overload.monitor_drops,
             overload.unattributed(),
             overload.lossy_rows.0,
             overload.lossy_rows.1,
-            mib(overload.resident_bytes.0),
-            mib(overload.resident_bytes.1),
+            overload.record_drops,
+            overload.resident_bytes.map(mib).join(", "),
             overload.after.0,
             overload.after.1
         );

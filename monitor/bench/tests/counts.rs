@@ -91,7 +91,7 @@ fn count_all(more: &str, sends_by: &str) {
     let Some(bench) = bench_with(more) else {
         return;
     };
-    let reflector = bench.reflector(TUNNELS, 1, false).unwrap();
+    let reflector = bench.reflector(TUNNELS, false).unwrap();
     let mut daemon = bench.daemon(TUNNELS, Log::Intervals).unwrap();
     let probing = probing("all");
     probing.start(&mut daemon).unwrap();
@@ -120,7 +120,7 @@ fn count_all(more: &str, sends_by: &str) {
 fn copies_from_many_routers_are_counted_too() {
     let Some(bench) = bench() else { return };
     for tunnels in [65, 100, 131] {
-        let reflector = bench.reflector(tunnels, 1, false).unwrap();
+        let reflector = bench.reflector(tunnels, false).unwrap();
         let mut daemon = bench.daemon(tunnels, Log::Intervals).unwrap();
         let probing = probing_among(tunnels, "many");
         probing.start(&mut daemon).unwrap();
@@ -135,7 +135,7 @@ fn copies_from_many_routers_are_counted_too() {
 #[test]
 fn what_nobody_joined_does_not_arrive() {
     let Some(bench) = bench() else { return };
-    let reflector = bench.reflector(TUNNELS, 1, false).unwrap();
+    let reflector = bench.reflector(TUNNELS, false).unwrap();
     let mut daemon = bench.daemon(TUNNELS, Log::Intervals).unwrap();
     daemon
         .ask(&json!({"op": "send-start", "name": "s", "tunnel": "t1", "group": "239.1.0.9", "probes": {"rate": "1000pps", "count": 100, "warmup": "0s"}}))
@@ -157,7 +157,7 @@ fn what_the_capture_drops_is_the_monitors_own_loss() {
     /// More than any ring of the monitor's holds.
     const FLOOD: u64 = 40_000;
     let Some(bench) = bench() else { return };
-    let reflector = bench.reflector(TUNNELS, 1, false).unwrap();
+    let reflector = bench.reflector(TUNNELS, false).unwrap();
     let mut daemon = bench.daemon(TUNNELS, Log::Intervals).unwrap();
     let probing = probing("all");
     probing.start(&mut daemon).unwrap();
