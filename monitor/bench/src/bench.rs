@@ -56,12 +56,17 @@ impl Bench {
 
     /// A monitor with so many tunnels.
     pub fn daemon(&self, tunnels: u32, log: Log) -> Result<Daemon, Problem> {
+        self.daemon_with(tunnels, log, "")
+    }
+
+    /// The same with more TOML for the top of its configuration.
+    pub fn daemon_with(&self, tunnels: u32, log: Log, more: &str) -> Result<Daemon, Problem> {
         let setup = Setup {
             executable: self.executable.clone(),
             tunnels,
             log,
             processors: self.processors.1,
-            more: self.more.clone(),
+            more: format!("{}\n{more}", self.more),
         };
         self.place.monitor.run(move || Daemon::start(&setup))
     }

@@ -60,7 +60,7 @@ enum Measurement {
     Iperf,
     /// 25,000 probes a second: how true, how punctual, at what cost.
     Paced,
-    /// Twice what fan-out takes.
+    /// More than twice what the monitor can take.
     Overload,
     /// What a packet costs with 100, 1,000 and 10,000 tunnels; only if told.
     Many,

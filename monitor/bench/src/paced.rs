@@ -14,6 +14,7 @@ use crate::daemon::{Daemon, Log, Probing};
 use crate::place::Problem;
 use crate::reference;
 use crate::reflector::Sighting;
+use crate::socket;
 
 /// Probes a second.
 pub const PROBES_PER_S: f64 = 25_000.0;
@@ -54,17 +55,26 @@ impl Errors {
 /// What came out.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Of delays, with every probe's fate logged.
+    /// Errors of delays, with every probe's fate logged.
     pub delay: Option<Errors>,
-    /// Of sending, without.
-    pub pacing: Option<Errors>,
-    /// The monitor's processor time over real time, without.
+    /// Sending without that log: as it is, and with the processors kept awake.
+    pub sending: [Sending; 2],
+}
+
+/// How probes were sent.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// Whether processors were kept from sleeping deeply.
+    pub keeps_awake: bool,
+    /// How late they were.
+    pub errors: Option<Errors>,
+    /// The monitor's processor time over real time.
     pub processor_share: f64,
-    /// How long its thread had to wait for a processor that others had, over real time, without.
+    /// How long its thread had to wait for a processor that others had, over real time.
     pub waited_share: f64,
     /// Of a loop that only sleeps, sends and is shown packets: the same share, and its errors of sending.
     pub reference: (f64, Option<Errors>),
-    /// Copies expected and lost, without.
+    /// Copies expected and lost.
     pub counted: (u64, u64),
 }
 
@@ -73,9 +83,17 @@ impl Outcome {
     pub fn json(&self) -> Value {
         json!({
             "probes_per_s": PROBES_PER_S, "delay_error": self.delay.map(Errors::json),
-            "pacing_error": self.pacing.map(Errors::json), "processor_share": self.processor_share,
-            "waited_share": self.waited_share, "reference_processor_share": self.reference.0,
-            "reference_pacing_error": self.reference.1.map(Errors::json),
+            "sending": self.sending.iter().map(Sending::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Sending {
+    fn json(&self) -> Value {
+        json!({
+            "keep_awake": self.keeps_awake, "pacing_error": self.errors.map(Errors::json),
+            "processor_share": self.processor_share, "waited_share": self.waited_share,
+            "reference_processor_share": self.reference.0, "reference_pacing_error": self.reference.1.map(Errors::json),
             "expected": self.counted.0, "lost": self.counted.1,
         })
     }
@@ -85,14 +103,15 @@ impl Outcome {
 pub fn measure(bench: &Bench, shape: Shape) -> Result<Outcome, Problem> {
     let delay = delays(bench, shape)?;
     bench.say(&format!("paced: error of delay {delay:?}"));
-    let outcome = pacing(bench, shape, delay)?;
-    bench.say(&format!(
-        "paced: error of sending {:?}, {:.1} % of a processor, expected and lost {:?}",
-        outcome.pacing,
-        100.0 * outcome.processor_share,
-        outcome.counted
-    ));
-    Ok(outcome)
+    let send = |keeps_awake| {
+        let sending = send(bench, shape, keeps_awake)?;
+        bench.say(&format!("paced: {sending:?}"));
+        Ok::<Sending, Problem>(sending)
+    };
+    Ok(Outcome {
+        delay,
+        sending: [send(false)?, send(true)?],
+    })
 }
 
 fn probing(bench: &Bench, shape: Shape, time: Duration) -> Probing {
@@ -153,9 +172,10 @@ fn claims(daemon: &Daemon) -> Result<HashMap<(u32, u32, u32), i64>, Problem> {
         .map_err(failed)
 }
 
-fn pacing(bench: &Bench, shape: Shape, delay: Option<Errors>) -> Result<Outcome, Problem> {
+fn send(bench: &Bench, shape: Shape, keeps_awake: bool) -> Result<Sending, Problem> {
     let reflector = bench.reflector(shape.tunnels, true)?;
-    let mut daemon = bench.daemon(shape.tunnels, Log::Intervals)?;
+    let more = format!("keep_awake = {keeps_awake}");
+    let mut daemon = bench.daemon_with(shape.tunnels, Log::Intervals, &more)?;
     let time = Duration::from_secs(8);
     let probing = probing(bench, shape, time);
     probing.start(&mut daemon)?;
@@ -168,10 +188,12 @@ fn pacing(bench: &Bench, shape: Shape, delay: Option<Errors>) -> Result<Outcome,
     let waited_share = share(daemon.waited_ns() - waited);
     probing.wait(&mut daemon)?;
     let counted = probing.counted(&mut daemon)?;
+    drop(daemon);
     let deeds = reflector.stop();
-    Ok(Outcome {
-        delay,
-        pacing: Errors::of(lateness(&deeds.sightings, shape)),
+    let _held = keeps_awake.then(socket::keep_awake);
+    Ok(Sending {
+        keeps_awake,
+        errors: Errors::of(lateness(&deeds.sightings, shape)),
         processor_share,
         waited_share,
         reference: measure_reference(bench, shape)?,

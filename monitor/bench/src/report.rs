@@ -94,38 +94,29 @@ impl Report {
 
     fn put_paced(&self, text: &mut String) {
         let Some(paced) = &self.paced else { return };
-        let us = |ns: u64| ns as f64 / 1e3;
         let _ = writeln!(
             text,
-            "paced: {} probes/s sent and as many received, {} lost",
-            paced::PROBES_PER_S,
-            paced.counted.1
+            "paced: {} probes/s sent and as many received",
+            paced::PROBES_PER_S
         );
-        for (what, errors) in [
-            ("error of delay", paced.delay),
-            ("error of sending", paced.pacing),
-            ("  of a loop that only sends", paced.reference.1),
-        ] {
-            let _ = match errors {
-                Some(e) => writeln!(
-                    text,
-                    "  {what:<28}{:>9.1} µs median {:>9.1} µs p99 {:>9.1} µs at most, {} probes",
-                    us(e.median_ns),
-                    us(e.p99_ns),
-                    us(e.max_ns),
-                    e.samples
-                ),
-                None => writeln!(text, "  {what:<28}nothing to compare"),
+        put_errors(text, "error of delay", paced.delay);
+        for sending in &paced.sending {
+            let how = match sending.keeps_awake {
+                true => "processors kept awake",
+                false => "as it is",
             };
+            let _ = writeln!(text, "  {how}, {} lost", sending.counted.1);
+            put_errors(text, "  error of sending", sending.errors);
+            put_errors(text, "  of a loop that only sends", sending.reference.1);
+            let _ = writeln!(
+                text,
+                "    {:<26}{:>9.1} % of one, that loop {:.1} %; waited for it {:.1} % of the time",
+                "processor",
+                100.0 * sending.processor_share,
+                100.0 * sending.reference.0,
+                100.0 * sending.waited_share
+            );
         }
-        let _ = writeln!(
-            text,
-            "  {:<28}{:>9.1} % of one, that loop {:.1} %; waited for it {:.1} % of the time",
-            "processor",
-            100.0 * paced.processor_share,
-            100.0 * paced.reference.0,
-            100.0 * paced.waited_share
-        );
     }
 
     fn put_overload(&self, text: &mut String) {
@@ -198,4 +189,19 @@ impl Report {
             "matrix": self.matrix.as_ref().map(matrix::Outcome::json),
         })
     }
+}
+
+fn put_errors(text: &mut String, what: &str, errors: Option<paced::Errors>) {
+    let us = |ns: u64| ns as f64 / 1e3;
+    let _ = match errors {
+        Some(e) => writeln!(
+            text,
+            "  {what:<28}{:>9.1} µs median {:>9.1} µs p99 {:>9.1} µs at most, {} probes",
+            us(e.median_ns),
+            us(e.p99_ns),
+            us(e.max_ns),
+            e.samples
+        ),
+        None => writeln!(text, "  {what:<28}nothing to compare"),
+    };
 }

@@ -108,6 +108,15 @@ pub fn wake_precisely() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) };
 }
 
+/// Keeps processors from sleeping deeply while the file is open, as the monitor does if it is told to.
+pub fn keep_awake() -> std::io::Result<std::fs::File> {
+    let mut held = std::fs::File::options()
+        .write(true)
+        .open("/dev/cpu_dma_latency")?;
+    std::io::Write::write_all(&mut held, &0_i32.to_ne_bytes())?;
+    Ok(held)
+}
+
 /// Processor time of the calling thread.
 pub fn thread_time() -> std::time::Duration {
     let mut time: libc::timespec = zeroed();

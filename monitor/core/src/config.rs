@@ -64,6 +64,7 @@ pub struct Config {
     pub sending: Sending,
     /// Whether the host's processors are kept from sleeping deeply while the monitor runs: probes leave more punctually, and the
     /// host needs more power. Taken from here at the monitor's start only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_awake: bool,
     /// The monitors that share this configuration, each of which takes its part: see [`Config::part_of`].
     #[serde(skip_serializing_if = "Option::is_none")]

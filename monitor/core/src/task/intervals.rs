@@ -29,7 +29,7 @@ pub(crate) trait Surroundings {
 
 /// Rows that are made at once, and delays that are sorted for them, at least: more would keep packets waiting, those that are to
 /// be sent as well as those in the capture's ring. The next follow a little later.
-const ROWS_AT_ONCE: u64 = 8;
+const ROWS_AT_ONCE: u64 = 16;
 const DELAYS_AT_ONCE: u64 = 256;
 const ROWS_APART: Span = Span::from_ms(1);
 
