@@ -18,12 +18,16 @@
 
 mod agenda;
 mod alarms;
+mod around;
 mod budget;
+mod drops;
+mod ending;
 mod helping;
 mod load;
 mod mvpn;
 mod oneway;
 mod packets;
+mod reporting;
 mod requests;
 mod tasks;
 mod transmit;
@@ -38,24 +42,26 @@ use rand_chacha::ChaCha8Rng;
 use crate::alarm::Alarms;
 use crate::budget::{Budget, Spare};
 use crate::control::Event;
-use crate::correction::RoundTrips;
 use crate::fault::{Fault, Planted};
 use crate::filter::{self, FilterInput};
 use crate::membership::Wanted;
 use crate::name::Name;
 use crate::numbered::Numbered;
-use crate::oneway::{Inferred, Known, Oneway};
+use crate::oneway::Oneway;
 use crate::passive::Passive;
-use crate::ping::{CAPTURE_GRACE, PING_TIMEOUT};
 use crate::report::{Overhead, Record};
 use crate::shard::ShardStatus;
 use crate::spec::{MvpnSpec, PROBE_PORT};
-use crate::task::{Output, Surroundings, Task};
+use crate::task::{Output, Task};
 use crate::template::Templates;
-use crate::time::{Instant, Span};
+use crate::time::Instant;
 use crate::tunnel::Tunnels;
 use crate::view::View;
 use agenda::Agenda;
+use around::Around;
+use drops::DropLog;
+use ending::Ending;
+use reporting::Reporting;
 
 pub use transmit::{Purpose, Transmit};
 
@@ -64,15 +70,6 @@ const RECORDS_MAX: usize = 1 << 18;
 /// Events that wait for the driver at most, and rows in them; beyond, the oldest is dropped and counted.
 const EVENTS_MAX: usize = 4_096;
 const EVENT_ROWS_MAX: usize = 65_536;
-/// Pings and streams are reported this often.
-const REPORT_INTERVAL: Span = Span::from_s(10);
-/// Further behind than this (a capture with a hole in it), one report covers all of the time since the last one.
-const REPORTS_BEHIND_MAX: Span = Span::from_s(3_600);
-/// Tunnels reported at once; the next follow a little later.
-const TUNNELS_AT_ONCE: usize = 256;
-const TUNNELS_APART: Span = Span::from_ms(1);
-/// Times of capture drops that are remembered.
-const DROPS_REMEMBERED: usize = 1_024;
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -188,28 +185,6 @@ pub struct Session {
     ending: Ending,
     /// Source and group of the customer packet seen last: for a planted fault only.
     last_customer: Option<(Ipv4Addr, Ipv4Addr)>,
-}
-
-/// Reports of which some are out.
-#[derive(Debug, Clone, Copy)]
-struct Reporting {
-    /// When the next are made.
-    goes_on_at: Instant,
-    start: Instant,
-    end: Instant,
-    /// The least number of a tunnel that is not reported yet.
-    next: u32,
-}
-
-/// How far the end of the monitor has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    No,
-    /// Tasks are stopped; their last probes are waited for.
-    Draining,
-    /// Groups are being left.
-    Leaving,
-    Done,
 }
 
 impl Session {
@@ -337,13 +312,6 @@ impl Session {
             .min()
     }
 
-    fn reports_due(&self) -> Instant {
-        match &self.reporting {
-            Some(reporting) => reporting.goes_on_at,
-            None => self.report_from + REPORT_INTERVAL + PING_TIMEOUT + CAPTURE_GRACE,
-        }
-    }
-
     /// Does everything that time alone brings about.
     fn advance(&mut self, now: Instant) {
         self.advance_tasks(now);
@@ -423,90 +391,6 @@ impl Session {
         }
     }
 
-    /// Rows of pings and streams for the time since the last ones: of all tunnels, or, if there are many, of some at a
-    /// time, so that neither packets nor those who take the rows are kept waiting.
-    fn report(&mut self, now: Instant) {
-        let reporting = self.reporting.unwrap_or_else(|| self.begin_report(now));
-        let Reporting { start, end, .. } = reporting;
-        let ids = self.tunnels.ids_from(reporting.next, TUNNELS_AT_ONCE + 1);
-        for id in ids.iter().take(TUNNELS_AT_ONCE) {
-            let tunnel = self.tunnels.get(*id);
-            let pinging = tunnel.filter(|t| !t.spec.ping_interval.is_zero());
-            if let Some(row) = pinging.map(|t| t.ping_row(start, end, now)) {
-                self.record(now, Record::Ping(row.clone()));
-                self.event(Event::Ping(row));
-            }
-        }
-        self.reporting = ids.get(TUNNELS_AT_ONCE).map(|next| Reporting {
-            goes_on_at: now + TUNNELS_APART,
-            next: *next,
-            ..reporting
-        });
-        if self.reporting.is_none() {
-            self.report_from = end;
-            self.report_repeated(now);
-            let streams: Vec<_> = self.passives.values().flat_map(Passive::rows).collect();
-            for stream in streams {
-                self.record(now, Record::Stream { at_ns: now, stream });
-            }
-        }
-    }
-
-    fn begin_report(&self, now: Instant) -> Reporting {
-        let start = self.report_from;
-        let behind = now.since(self.reports_due());
-        let missed = match behind > REPORTS_BEHIND_MAX {
-            true => behind.as_ns() / REPORT_INTERVAL.as_ns(),
-            false => 0,
-        };
-        Reporting {
-            goes_on_at: now,
-            start,
-            end: start + REPORT_INTERVAL.times(missed + 1),
-            next: 0,
-        }
-    }
-
-    /// Begins the end.
-    fn shut_down(&mut self, now: Instant) {
-        if self.ending == Ending::No {
-            self.ending = Ending::Draining;
-            self.event(Event::Shutdown);
-            for id in self.tasks.numbers().collect::<Vec<_>>() {
-                self.stop_run(now, id);
-            }
-            self.end_oneway(now);
-        }
-    }
-
-    fn advance_ending(&mut self, now: Instant) {
-        match self.ending {
-            Ending::Draining
-                if self.tasks.iter().all(Task::is_finished) && self.oneway_is_over() =>
-            {
-                self.end_help(now, true);
-                for name in self.passives.keys().cloned().collect::<Vec<_>>() {
-                    self.stop_passive(now, &name);
-                }
-                for name in self.mvpns.keys().cloned().collect::<Vec<_>>() {
-                    self.stop_watch(now, &name);
-                }
-                for id in self.tunnels.ids() {
-                    if let Some(tunnel) = self.tunnels.get_mut(id) {
-                        tunnel.leave_all(now);
-                    }
-                    self.reschedule_tunnel(id);
-                }
-                self.ending = Ending::Leaving;
-            }
-            // Said once is enough here: whoever ends the monitor does not want to wait.
-            Ending::Leaving if self.agenda.reports.first().is_none_or(|at| at > now) => {
-                self.ending = Ending::Done;
-            }
-            Ending::No | Ending::Draining | Ending::Leaving | Ending::Done => {}
-        }
-    }
-
     /// Says what an owner wants of a group over a tunnel.
     fn set_membership(
         &mut self,
@@ -562,81 +446,5 @@ impl Session {
         while self.events.len() > EVENTS_MAX || self.event_rows > EVENT_ROWS_MAX {
             self.event_drops += u64::from(self.poll_event().is_some());
         }
-    }
-}
-
-/// What tasks see of the monitor.
-struct Around<'a> {
-    tunnels: &'a Tunnels,
-    tasks: usize,
-    logs_probes: bool,
-    drops: &'a DropLog,
-    known: &'a Known,
-    now: Instant,
-}
-
-impl Surroundings for Around<'_> {
-    fn round_trips(&self, tunnel: u32, start: Instant, end: Instant) -> RoundTrips {
-        self.tunnels
-            .get(tunnel)
-            .map(|t| t.pinger.round_trips(start, end, self.now))
-            .unwrap_or_default()
-    }
-
-    fn tasks(&self) -> usize {
-        self.tasks
-    }
-
-    fn logs_probes(&self) -> bool {
-        self.logs_probes
-    }
-
-    fn capture_drops_since(&self, start: Instant) -> u64 {
-        self.drops.since(start)
-    }
-
-    fn inferred(&self, sender: u32, receiver: u32, when: Instant) -> Option<Inferred<'_>> {
-        self.known.of_pair(sender, receiver, when)
-    }
-}
-
-/// When the capture was seen to have dropped packets.
-#[derive(Debug, Default)]
-struct DropLog {
-    total: u64,
-    /// Time and number of drops first seen then, oldest first.
-    seen: VecDeque<(Instant, u64)>,
-}
-
-impl DropLog {
-    fn note(&mut self, now: Instant, total: u64) {
-        let new = total.saturating_sub(self.total);
-        self.total = total;
-        if new > 0 {
-            if self.seen.len() >= DROPS_REMEMBERED {
-                self.seen.pop_front();
-            }
-            self.seen.push_back((now, new));
-        }
-    }
-
-    fn since(&self, start: Instant) -> u64 {
-        self.seen
-            .iter()
-            .rev()
-            .take_while(|(at, _)| *at >= start)
-            .map(|(_, new)| new)
-            .sum()
-    }
-
-    /// Those first seen from `start` until `end`, both included.
-    fn between(&self, start: Instant, end: Instant) -> u64 {
-        let within = |(at, _): &&(Instant, u64)| start <= *at && *at <= end;
-        let from_the_latest = self.seen.iter().rev();
-        from_the_latest
-            .take_while(|(at, _)| *at >= start)
-            .filter(within)
-            .map(|(_, new)| new)
-            .sum()
     }
 }

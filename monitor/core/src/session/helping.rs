@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use super::ending::Ending;
 use super::transmit::Transmit;
-use super::{Ending, Purpose, Session};
+use super::{Purpose, Session};
 use crate::control::{Answer, CollectSpec, ErrorCode, Named, Operation, ReflectSpec, Refusal};
 use crate::membership::{Owner, Wanted};
 use crate::name::Name;

@@ -1,8 +1,9 @@
 //! Requests of the control interface, one arm an operation.
 
+use super::Session;
+use super::reporting::REPORT_INTERVAL;
 use super::tasks::check_group;
 use super::transmit::transmit_report;
-use super::{REPORT_INTERVAL, Session};
 use crate::control::{
     Answer, ErrorCode, JoinSpec, Membership, Named, Operation, Outcome, PROTOCOL, Page,
     PairsQuestion, Refusal, Reply, Request, Status,

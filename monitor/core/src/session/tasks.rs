@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 
+use super::Session;
 use super::budget::Load;
-use super::{Ending, Session};
+use super::ending::Ending;
 use crate::control::{ErrorCode, Event, Refusal};
 use crate::membership::Owner;
 use crate::name::Name;
