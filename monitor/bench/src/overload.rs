@@ -17,12 +17,12 @@ use crate::place::{self, Problem};
 const RECOVERY: Duration = Duration::from_secs(1);
 /// How often its memory is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
-/// Nearly ten thousand pairs have a row each: more often would be an overload of the database besides.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// How long is looked at after that.
+/// How long is looked at after the recovery.
 const AFTER: Duration = Duration::from_secs(2);
 /// Probes a second then.
 const AFTER_PROBES_PER_S: f64 = 100.0;
+/// Nearly ten thousand pairs have a row each: more often would be an overload of the database besides.
+const INTERVAL: Duration = Duration::from_secs(5);
 /// An overload is more than this many times what is taken.
 const TIMES: f64 = 2.0;
 /// How long it is tried whether it is one.
@@ -142,8 +142,13 @@ pub fn measure(
 ) -> Result<Outcome, Problem> {
     let offered_per_s = OFFERED * taken_per_s;
     let mut hogs = 4;
-    while hogs < HOGS_MAX && !run(bench, shape, offered_per_s, hogs, TRIAL)?.is_overload() {
+    while !run(bench, shape, offered_per_s, hogs, TRIAL)?.is_overload() {
         hogs *= 2;
+        if hogs > HOGS_MAX {
+            return Err(format!(
+                "cannot overload the monitor: it takes more than half of {offered_per_s:.0} copies/s even beside {HOGS_MAX} busy threads; keep it to fewer processors (taskset)"
+            ));
+        }
     }
     run(bench, shape, offered_per_s, hogs, time)
 }

@@ -190,7 +190,10 @@ fn send(bench: &Bench, shape: Shape, keeps_awake: bool) -> Result<Sending, Probl
     let counted = probing.counted(&mut daemon)?;
     drop(daemon);
     let deeds = reflector.stop();
-    let _held = keeps_awake.then(socket::keep_awake);
+    let _held = match keeps_awake {
+        true => Some(socket::keep_awake()?),
+        false => None,
+    };
     Ok(Sending {
         keeps_awake,
         errors: Errors::of(lateness(&deeds.sightings, shape)),

@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::net::if_::if_nametoindex;
 
+use crate::place::Problem;
+
 /// A structure of zeros; only for the kernel's plain structures, of which zeros are a value.
 pub fn zeroed<T: Copy>() -> T {
     // SAFETY: called for C structures of integers and arrays of these only.
@@ -109,12 +111,16 @@ pub fn wake_precisely() {
 }
 
 /// Keeps processors from sleeping deeply while the file is open, as the monitor does if it is told to.
-pub fn keep_awake() -> std::io::Result<std::fs::File> {
-    let mut held = std::fs::File::options()
-        .write(true)
-        .open("/dev/cpu_dma_latency")?;
-    std::io::Write::write_all(&mut held, &0_i32.to_ne_bytes())?;
-    Ok(held)
+pub fn keep_awake() -> Result<std::fs::File, Problem> {
+    const LATENCY: &str = "/dev/cpu_dma_latency";
+    let opened = std::fs::File::options().write(true).open(LATENCY);
+    let held = opened.and_then(|mut held| {
+        std::io::Write::write_all(&mut held, &0_i32.to_ne_bytes())?;
+        Ok(held)
+    });
+    held.map_err(|error| {
+        format!("cannot keep the processors awake: {LATENCY}: {error}; run this as root, on a kernel with PM QoS")
+    })
 }
 
 /// Processor time of the calling thread.

@@ -108,7 +108,13 @@ mod tests {
 
     #[test]
     fn a_running_summary_agrees_with_the_exact_one() {
-        let mut samples: Vec<i64> = (0..5000).map(|i| 10_000_000 + i * i).collect();
+        // Within a twentieth of each other, and within a factor of 3.5.
+        agrees((0..5000).map(|i| 10_000_000 + i * 100).collect(), 1_000);
+        agrees((0..5000).map(|i| 10_000_000 + i * i).collect(), 100);
+    }
+
+    /// But for one part in so many.
+    fn agrees(mut samples: Vec<i64>, part: i64) {
         let mut running = Running::new(1);
         assert_eq!(running.summary(), None);
         samples.iter().for_each(|&s| running.add(s));
@@ -122,7 +128,7 @@ mod tests {
             (r.p99_ns, e.p99_ns),
             (r.p999_ns, e.p999_ns),
         ] {
-            assert!((r - e).abs() * 100 <= e, "{r} {e}");
+            assert!((r - e).abs() * part <= e, "{r} {e}");
         }
     }
 

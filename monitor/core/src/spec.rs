@@ -151,7 +151,7 @@ impl Default for ProbeSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Equal gaps, senders spread evenly in phase (RFC 3432).
+    /// Equal gaps, senders spread evenly in phase on a grid of 200 µs (RFC 3432).
     #[default]
     Periodic,
     /// Exponential gaps (RFC 2330 §11.1.1).

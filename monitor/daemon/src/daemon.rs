@@ -218,7 +218,7 @@ fn keep_awake() -> Option<Wakefulness> {
     kept.inspect_err(|error| {
         tracing::warn!(
             "cannot keep the processors awake, so probes may leave some tens of microseconds late: {}: {error}; \
-             be root, or leave `keep_awake` out",
+             be root on a kernel with PM QoS, or leave `keep_awake` out",
             wakefulness::LATENCY
         );
     })

@@ -29,7 +29,9 @@ pub fn wake_precisely() {
         libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0);
         let mut attributes: libc::sched_attr = std::mem::zeroed();
         let size = size_of::<libc::sched_attr>() as libc::c_uint;
-        if libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) == 0 {
+        let known = libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) == 0;
+        // Who runs it in another class has said what it is to get.
+        if known && attributes.sched_policy == libc::SCHED_OTHER as u32 {
             attributes.sched_runtime = SLICE_NS;
             libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0);
         }
